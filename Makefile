@@ -1,0 +1,41 @@
+# Everything a person or a machine runs here. Needs Python 3.11+ with pip and venv, and make; nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+ARGS   ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+# The environment is made again when pyproject.toml changes; otherwise this costs nothing.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "kt-cache needs Python 3.11 or later; call make with PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.ready-bench: $(VENV)/.ready bench/setup.sh
+	VENV=$(VENV) sh bench/setup.sh
+	@touch $@
+
+demo: $(VENV)/.ready ## run the example site, drive it cold and warm (ARGS=--once: end after the table)
+	$(BIN)/python -m example_project.demo $(ARGS)
+
+test: lint ## lint, types and all tests
+	$(BIN)/python -X dev -m pytest $(ARGS)
+
+lint: $(VENV)/.ready ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready-bench ## measure against every peer found on this machine
+	$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache

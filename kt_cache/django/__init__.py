@@ -1,0 +1,5 @@
+"""Django on kt-cache: `KTCache` for CACHES."""
+
+from kt_cache.django.cache import KTCache
+
+__all__ = ["KTCache"]

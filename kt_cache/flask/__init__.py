@@ -1,0 +1,1 @@
+"""Flask adapters over the stores of kt_cache."""

@@ -1,0 +1,322 @@
+"""The embedded store: a logical database opened in this very process, shared with all others of the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ParamSpec, TypeVar
+
+from kt_cache.stores.base import Keep, Stats, Value
+from kt_core.database import NEVER, Database, Origin
+from kt_core.database.number import INTEGER
+from kt_core.errors import InvalidInput, StoreFull
+
+logger = logging.getLogger("kt_cache")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_COUNTER_SIZE = INTEGER.size
+_AGES = 1e12  # seconds
+
+
+class EmbeddedStore:
+    """A store over a logical database.
+
+    A cache never raises `StoreFull`: a value that finds no room is dropped, and the old one with it, since it is
+    out of date. A database that evicts nothing raises it, and loses nothing.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._environment = database.environment
+        self._clock = database.environment.clock
+
+    # -- the contract ------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Value | None:
+        """Return the value, or None."""
+        value = self._database.get(key)
+        if value is not None and len(value) == _COUNTER_SIZE:
+            return int.from_bytes(value, "big", signed=True)
+        return value
+
+    def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
+        """Return the values of those keys that have one."""
+        found: dict[bytes, Value] = self._database.get_bulk(keys)  # type: ignore[assignment]
+        for key, value in found.items():
+            if len(value) == _COUNTER_SIZE:  # type: ignore[arg-type]
+                found[key] = int.from_bytes(value, "big", signed=True)  # type: ignore[arg-type]
+        return found
+
+    def set(self, key: bytes, value: Value, timeout: float | None) -> None:
+        """Store a value, whatever was there."""
+        expiry = self._expiry(timeout)
+        if not expiry:
+            self.delete(key)
+            return
+        try:
+            self._database.set(key, _to_bytes(value), expiry)
+        except StoreFull as error:
+            self._drop([key], error)
+
+    def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
+        """Store many values; return the keys that could not be stored."""
+        expiry = self._expiry(timeout)
+        if not expiry:
+            self.delete_many(items)
+            return []
+        rows = [(key, _to_bytes(value), expiry) for key, value in items.items()]
+        try:
+            self._database.set_bulk(rows)
+        except StoreFull:
+            return [key for row in rows for key in self._set_or_drop(*row)]
+        return []
+
+    def add(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        """Store a value where there is none; tell whether there was none."""
+        expiry = self._expiry(timeout)
+        if not expiry:
+            return not self.exists(key)
+        try:
+            return self._database.add(key, _to_bytes(value), expiry)
+        except StoreFull as error:
+            self._drop([key], error)
+            return True
+
+    def replace(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        """Store a value where there is one; tell whether there was one."""
+        expiry = self._expiry(timeout)
+        if not expiry:
+            return self.delete(key)
+        try:
+            return self._database.replace(key, _to_bytes(value), expiry)
+        except StoreFull as error:
+            return self._drop([key], error) > 0
+
+    def delete(self, key: bytes) -> bool:
+        """Delete a record; tell whether there was one."""
+        try:
+            return self._database.remove(key)
+        except StoreFull as error:
+            return self._cannot_delete(error) > 0
+
+    def delete_many(self, keys: Iterable[bytes]) -> int:
+        """Delete many records; return how many there were."""
+        try:
+            return self._database.remove_bulk(keys)
+        except StoreFull as error:
+            return self._cannot_delete(error)
+
+    def touch(self, key: bytes, timeout: float | None) -> bool:
+        """Give a record another timeout; tell whether there was one."""
+        expiry = self._expiry(timeout)
+        return self._expire(key, expiry) if expiry else self.delete(key)
+
+    def incr(self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None) -> int | None:
+        """Add to a counter, which keeps its expiry, and return the sum; see the contract for all else."""
+        origin = Origin.TRY if initial is None else initial
+        try:
+            return self._database.increment(
+                key, delta, origin, self._expiry(timeout) or 1, keep_expiry=True, wrap=False
+            )
+        except StoreFull as error:
+            self._drop([key], error)
+            return None if initial is None else initial + delta
+
+    def compare_and_set(
+        self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
+    ) -> bool:
+        """Put `new` in the place of `old`, None standing for no record; tell whether `old` was there."""
+        keep = isinstance(timeout, Keep)
+        expiry = NEVER if isinstance(timeout, Keep) else self._expiry(timeout)
+        wanted = None if new is None or not expiry else _to_bytes(new)
+        try:
+            return self._database.cas(key, None if old is None else _to_bytes(old), wanted, expiry, keep_expiry=keep)
+        except StoreFull as error:
+            self._drop([key], error)
+            return False
+
+    def exists(self, key: bytes) -> bool:
+        """Tell whether there is a record, without counting as a read."""
+        return self._database.check(key) is not None
+
+    def ttl(self, key: bytes) -> float | None:
+        """Return the seconds a record has left, infinity if it never expires; None if there is none."""
+        found = self._database.check(key)
+        if found is None:
+            return None
+        return math.inf if found[1] == NEVER else max(0.0, found[1] / 1000 - self._clock())
+
+    def expire_at(self, key: bytes, when: float) -> bool:
+        """Let a record expire at a time, in seconds since the epoch; tell whether there was one."""
+        return self._expire(key, int(when * 1000)) if when > self._clock() else self.delete(key)
+
+    def persist(self, key: bytes) -> bool:
+        """Let a record never expire; tell whether there was one."""
+        return self._expire(key, NEVER)
+
+    def keys(self, prefix: bytes = b"") -> list[bytes]:
+        """Return all keys with the prefix."""
+        return list(self._database.keys(prefix))
+
+    def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
+        """Yield the keys with the prefix; no snapshot, and no more than a batch of them in memory."""
+        return self._database.keys(prefix)
+
+    def clear(self) -> None:
+        """Delete every record of the logical database."""
+        try:
+            self._database.clear()
+        except StoreFull as error:
+            self._cannot_delete(error)
+
+    def clear_prefix(self, prefix: bytes) -> int:
+        """Delete every record whose key begins with the prefix; return how many there were."""
+        return self.delete_many(self._database.keys(prefix))
+
+    def cull(self, limit: int, divisor: int) -> None:
+        """Where `limit` records or more are there, make room: drop one in `divisor`, old ones first; all for 0."""
+        count = self._database.count()
+        if count < limit:
+            return
+        if divisor == 0:
+            self.clear()
+        else:
+            self._database.cull(divisor)
+
+    def stats(self) -> Stats:
+        """Return the figures of the store."""
+        status = self._database.status()
+        return Stats(
+            store="embedded",
+            location=str(self._environment.directory),
+            entries=status["count"],
+            size=status["size"],
+            **self._environment.counters(),
+        )
+
+    def close(self) -> None:
+        """Nothing to do: the environment belongs to the process, and other threads use it."""
+
+    # -- awaited -----------------------------------------------------------------------------------------
+
+    async def _off_loop(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a write here if it takes microseconds, in a thread if it may wait for an fsync or another writer."""
+        if self._environment.may_wait():
+            return await asyncio.to_thread(operation, *args, **kwargs)
+        return operation(*args, **kwargs)
+
+    async def aget(self, key: bytes) -> Value | None:
+        return self.get(key)
+
+    async def aget_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
+        return self.get_many(keys)
+
+    async def aset(self, key: bytes, value: Value, timeout: float | None) -> None:
+        await self._off_loop(self.set, key, value, timeout)
+
+    async def aset_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
+        return await self._off_loop(self.set_many, items, timeout)
+
+    async def aadd(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        return await self._off_loop(self.add, key, value, timeout)
+
+    async def areplace(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        return await self._off_loop(self.replace, key, value, timeout)
+
+    async def adelete(self, key: bytes) -> bool:
+        return await self._off_loop(self.delete, key)
+
+    async def adelete_many(self, keys: Iterable[bytes]) -> int:
+        return await self._off_loop(self.delete_many, keys)
+
+    async def atouch(self, key: bytes, timeout: float | None) -> bool:
+        return await self._off_loop(self.touch, key, timeout)
+
+    async def aincr(
+        self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None
+    ) -> int | None:
+        return await self._off_loop(self.incr, key, delta, initial=initial, timeout=timeout)
+
+    async def acompare_and_set(
+        self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
+    ) -> bool:
+        return await self._off_loop(self.compare_and_set, key, old, new, timeout)
+
+    async def aexists(self, key: bytes) -> bool:
+        return self.exists(key)
+
+    async def attl(self, key: bytes) -> float | None:
+        return self.ttl(key)
+
+    async def aexpire_at(self, key: bytes, when: float) -> bool:
+        return await self._off_loop(self.expire_at, key, when)
+
+    async def apersist(self, key: bytes) -> bool:
+        return await self._off_loop(self.persist, key)
+
+    # Walking many keys, and what needs the process's lock, takes a thread: it is no matter of microseconds.
+
+    async def akeys(self, prefix: bytes = b"") -> list[bytes]:
+        return await asyncio.to_thread(self.keys, prefix)
+
+    async def aclear(self) -> None:
+        await asyncio.to_thread(self.clear)
+
+    async def aclear_prefix(self, prefix: bytes) -> int:
+        return await asyncio.to_thread(self.clear_prefix, prefix)
+
+    async def acull(self, limit: int, divisor: int) -> None:
+        await asyncio.to_thread(self.cull, limit, divisor)
+
+    async def astats(self) -> Stats:
+        return await asyncio.to_thread(self.stats)
+
+    # -- expiry and fullness -----------------------------------------------------------------------------
+
+    def _expiry(self, timeout: float | None) -> int:
+        """Return the expiry in milliseconds; 0, which is no expiry at all, for a timeout that is over."""
+        if timeout is None:
+            return NEVER
+        if timeout <= 0:
+            return 0
+        if timeout != timeout:
+            raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
+        # Rounded up, so that the smallest timeout still is one; what lies beyond 64 bits is never.
+        return min(math.ceil((self._clock() + timeout) * 1000), NEVER) if timeout < _AGES else NEVER
+
+    def _expire(self, key: bytes, expiry: int) -> bool:
+        try:
+            return self._database.touch(key, expiry)
+        except StoreFull as error:
+            return self._drop([key], error) > 0
+
+    def _set_or_drop(self, key: bytes, value: bytes, expiry: int) -> list[bytes]:
+        try:
+            self._database.set(key, value, expiry)
+        except StoreFull as error:
+            self._drop([key], error)
+            return [key]
+        return []
+
+    def _drop(self, keys: list[bytes], error: StoreFull) -> int:
+        """Forget what a cache could not bring up to date; return how many records that were."""
+        if not self._environment.evicts:
+            raise error
+        if self._environment.bypassed:
+            return 0
+        logger.warning("not cached: %s", error)
+        return self.delete_many(keys)
+
+    def _cannot_delete(self, error: StoreFull) -> int:
+        if not self._environment.evicts:
+            raise error
+        self._environment.enter_bypass()
+        return 0
+
+
+def _to_bytes(value: Value) -> bytes:
+    return value if isinstance(value, bytes) else INTEGER.pack(value)

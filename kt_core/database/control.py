@@ -1,0 +1,183 @@
+"""The control file: what all processes of one database share outside LMDB, mapped into each of them.
+
+LMDB's own file holds the records. This one holds what must be read or written without a transaction:
+
+=========  =====================================================================================
+page 0     who wrote the files and with what settings (`Settings`); read once, at open
+page 1     64 words of 8 bytes; all but the statistics are written under the write lock
+page 2     8 clock hands, 512 bytes each: the keys at which the next sweep goes on
+page 3-4   128 processes, 64 bytes each: process id and its own counts, so none is lost to a race
+the rest   access stamps: 4 bytes (milliseconds modulo 2^32) for each slot; a key's slot is its CRC-32
+=========  =====================================================================================
+
+A reader stamps its record with one 4-byte store, so reads never become writes. Everything past page 0 is a
+hint: whatever stands there after a crash, no record is wrong.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass, replace
+from struct import Struct
+from typing import Final
+
+PAGE: Final = 4096
+FORMAT: Final = 1
+BEING_MADE: Final = 0  # the format of files that no process has finished making
+HANDS: Final = 8
+PROCESSES: Final = 128
+
+_MAGIC = b"kt-cache control"
+_HEADER = Struct(">16sIQQ8s8s36s")
+_HAND = Struct(">HH")
+_HAND_SIZE = PAGE // HANDS
+_LONGEST_HAND = _HAND_SIZE - _HAND.size
+_WORDS_AT, _HANDS_AT, _PROCESSES_AT, _STAMPS_AT = PAGE, 2 * PAGE, 3 * PAGE, 5 * PAGE
+_PROCESS_WORDS = 8
+_BYTES_PER_STAMP_SLOT = 256
+
+
+# The shared words, by index. Plain numbers: an index into a memoryview is on every hot path, and an
+# enumeration's member costs there several times the store itself.
+BUDGET: Final = 0  # bytes that may be written before housekeeping runs again
+WRITER: Final = 1  # 1 while a write transaction is open somewhere
+BYPASS: Final = 2  # 1 while the map is full and nothing may be written: reads miss, writes are refused
+RESERVED: Final = 3  # bytes at the head of the data file that the file system has promised
+CEILING: Final = 4  # bytes the file system would not go beyond when last asked; 0 while it never refused
+TURN: Final = 5  # housekeeping runs so far
+EVICTIONS: Final = 6
+EXPIRATIONS: Final = 7
+GONE_HITS: Final = 8  # counts of processes that have ended
+GONE_MISSES: Final = 9
+RETRY_AT: Final = 10  # milliseconds: when leaving the bypass, or asking for space, is next tried
+
+# The words of each process.
+PID: Final = 0
+HITS: Final = 1
+MISSES: Final = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the files were made with, as page 0 tells it; sizes in bytes."""
+
+    map_size: int
+    slots: int
+    durability: str
+    eviction: str
+    boot: str
+    format: int = FORMAT
+
+    @classmethod
+    def for_size(cls, max_size: int, durability: str, eviction: str, boot: str) -> Settings:
+        """Divide `max_size` between the map and this file, so that both together stay within it."""
+        slots = 1
+        if eviction != "none":
+            slots = 1 << max(8, (max_size // _BYTES_PER_STAMP_SLOT).bit_length() - 1)
+        map_size = (max_size - _file_size(slots)) // PAGE * PAGE
+        return cls(map_size, slots, durability, eviction, boot)
+
+    def encode(self) -> bytes:
+        """Return page 0."""
+        texts = (text.encode().ljust(8) for text in (self.durability, self.eviction))
+        return _HEADER.pack(_MAGIC, self.format, self.map_size, self.slots, *texts, self.boot.encode().ljust(36))
+
+    @classmethod
+    def decode(cls, page: bytes) -> Settings | None:
+        """Return what page 0 says, or None if it is not a control file's."""
+        if len(page) < _HEADER.size or not page.startswith(_MAGIC):
+            return None
+        _, version, map_size, slots, durability, eviction, boot = _HEADER.unpack_from(page)
+        durability, eviction, boot = (text.decode("ascii", "replace").strip() for text in (durability, eviction, boot))
+        return cls(map_size, slots, durability, eviction, boot, format=version)
+
+    @property
+    def file_size(self) -> int:
+        """The size of the control file."""
+        return _file_size(self.slots)
+
+
+def _file_size(slots: int) -> int:
+    return _STAMPS_AT + (slots * 4 + PAGE - 1) // PAGE * PAGE
+
+
+class Control:
+    """One process's mapping of the control file.
+
+    `words`, `counts` and `stamps` are typed views into it, indexed on the hot path without a call.
+    """
+
+    def __init__(self, descriptor: int, settings: Settings) -> None:
+        self.settings = settings
+        self._map = mmap.mmap(descriptor, settings.file_size)
+        view = memoryview(self._map)
+        self.words = view[_WORDS_AT:_HANDS_AT].cast("q")
+        self._hands = view[_HANDS_AT:_PROCESSES_AT]
+        self._processes = view[_PROCESSES_AT:_STAMPS_AT].cast("q")
+        self.stamps = view[_STAMPS_AT : _STAMPS_AT + settings.slots * 4].cast("I")
+        self.mask = settings.slots - 1
+        self.counts = self._process(PROCESSES - 1)
+
+    def declare_whole(self) -> None:
+        """Note in page 0 that the database's files are complete."""
+        page = replace(self.settings, format=FORMAT).encode()
+        self._map[: len(page)] = page
+
+    def _process(self, index: int) -> memoryview:
+        return self._processes[index * _PROCESS_WORDS : (index + 1) * _PROCESS_WORDS]
+
+    def join(self) -> None:
+        """Take a place among the counting processes, that of one that has ended if need be.
+
+        Call it with the write lock held. When all places are taken the last one is shared, and its counts
+        are then as good as unguarded sums are.
+        """
+        for index in range(PROCESSES - 1):
+            process = self._process(index)
+            if process[PID] and _is_running(process[PID]):
+                continue
+            self.words[GONE_HITS] += process[HITS]
+            self.words[GONE_MISSES] += process[MISSES]
+            process[HITS] = process[MISSES] = 0
+            process[PID] = os.getpid()
+            self.counts = process
+            return
+
+    def total(self, count: int) -> int:
+        """Return the sum of a count over all processes, ended ones included."""
+        gone = GONE_HITS if count == HITS else GONE_MISSES
+        return int(self.words[gone]) + sum(self._process(index)[count] for index in range(PROCESSES))
+
+    def processes(self) -> int:
+        """Return how many running processes have the database open."""
+        pids = {self._process(index)[PID] for index in range(PROCESSES)} - {0}
+        return sum(map(_is_running, pids))
+
+    def hand(self, index: int) -> tuple[int, bytes]:
+        """Return where a clock hand stands: the logical database and the stored key."""
+        start = index * _HAND_SIZE
+        database, size = _HAND.unpack_from(self._hands, start)
+        return database, bytes(self._hands[start + _HAND.size : start + _HAND.size + min(size, _LONGEST_HAND)])
+
+    def move_hand(self, index: int, database: int, key: bytes) -> None:
+        """Leave a clock hand at a key; one longer than 508 bytes is cut (a hand is only a place to begin)."""
+        key = key[:_LONGEST_HAND]
+        start = index * _HAND_SIZE
+        self._hands[start : start + _HAND.size + len(key)] = _HAND.pack(database, len(key)) + key
+
+    def close(self) -> None:
+        """Unmap the file."""
+        for view in (self.words, self.counts, self._hands, self._processes, self.stamps):
+            view.release()
+        self._map.close()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,445 @@
+"""One LMDB environment in this process: opened once, reopened after fork, written by one thread at a time.
+
+Reads begin a transaction of their own and never wait. Everything else holds `lock`, a plain lock of this
+process: so `os.fork` (which takes it, too) never copies a write transaction or a cursor in mid-flight, and
+threads wait for each other without troubling LMDB's mutex. Between processes LMDB's robust mutex decides.
+
+Durability ``process`` writes through a shared map and survives the death of any process. Durability ``commit``
+calls fsync before it answers; threads that come while one is at it form the next group, and share one fsync.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeVar
+
+import lmdb
+
+from kt_core.database.control import BUDGET, BYPASS, EVICTIONS, EXPIRATIONS, HITS, MISSES, RETRY_AT, WRITER, Settings
+from kt_core.database.files import MAX_READERS, Files
+from kt_core.database.housekeeping import Housekeeper, RoomNeeded
+from kt_core.database.place import private_directory
+from kt_core.errors import InvalidInput, KTError, Misconfigured, StoreFull
+
+logger = logging.getLogger("kt_core.database")
+
+Durability = Literal["process", "commit"]
+Eviction = Literal["lru", "none"]
+Write: TypeAlias = "lmdb.Transaction[bytes]"
+"""A write transaction on one logical database; what it reads are copies."""
+View: TypeAlias = "lmdb.Transaction[memoryview]"
+"""A write transaction that reads without copying: what it gives is valid until it writes."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SMALLEST: Final = 1 << 20
+LONGEST_KEY: Final = 1 << 28
+_MAX_DATABASES = 200
+_BYPASS_RETRY = 100  # milliseconds between attempts to leave the bypass
+_OLD_READER = 100  # transactions
+
+
+@dataclass(frozen=True)
+class DatabaseOptions:
+    """How a database is made.
+
+    `max_size`: bytes that all its files together never exceed. `durability`: ``process`` survives the death of
+    any process, ``commit`` that of the machine. `eviction`: ``lru`` drops the least recently used records for
+    new ones, ``none`` refuses new ones. `databases`: how many logical databases it has, numbered from 0.
+    """
+
+    max_size: int = 256 << 20
+    durability: Durability = "process"
+    eviction: Eviction = "lru"
+    databases: int = 1
+
+    def __post_init__(self) -> None:
+        if self.max_size < SMALLEST:
+            raise Misconfigured(f"max_size is {self.max_size} bytes: write at least {SMALLEST} (1 MiB)")
+        allowed = {"durability": ("process", "commit"), "eviction": ("lru", "none")}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise Misconfigured(f"{name} is {getattr(self, name)!r}: write one of {', '.join(map(repr, values))}")
+        if not 1 <= self.databases <= _MAX_DATABASES:
+            raise Misconfigured(f"databases is {self.databases}: write a number from 1 to {_MAX_DATABASES}")
+
+
+class Environment:
+    """The shared, bounded set of logical databases in one directory; `Environment.open` gives it."""
+
+    def __init__(self, directory: Path, options: DatabaseOptions, clock: Callable[[], float]) -> None:
+        self.directory = directory
+        self.options = options
+        self.clock = clock
+        self.lock = threading.Lock()
+        self._waiting: deque[tuple[Future[Any], int, Callable[[Write], Any]]] = deque()
+        self.begin: Callable[..., lmdb.Transaction[Any]] = _closed
+        self._abandoned: list[lmdb.Environment] = []
+        self._open()
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path | str,
+        options: DatabaseOptions | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> Environment:
+        """Return this process's environment of a directory, which is made if it does not exist.
+
+        LMDB may be opened only once in a process, so the same directory gives the same environment; asking for
+        it with other options is an error. `clock` gives seconds since the epoch.
+        """
+        options = options or DatabaseOptions()
+        with _registry_lock:
+            path = Path(directory)
+            key = os.path.realpath(path)
+            found = _registry.get(key)
+            if found is None:
+                found = _registry[key] = cls(path, options, clock)
+            else:
+                _refuse_other_options(found, options)
+            return found
+
+    # -- opening, forking, closing ---------------------------------------------------------------------
+
+    def _open(self) -> None:
+        options = self.options
+        private_directory(self.directory)
+        wanted = Settings.for_size(options.max_size, options.durability, options.eviction, _boot_id())
+        with Files.open(self.directory, wanted) as files:
+            self.files = files
+            self.control = files.control
+            self.words = files.control.words
+            self.durable = files.settings.durability == "commit"
+            self.evicts = files.settings.eviction == "lru"
+            self.handle = lmdb.open(
+                str(self.directory),
+                map_size=files.settings.map_size,
+                mode=0o600,
+                create=True,
+                # A shared writable map makes a commit cost 1.5 µs instead of 15; fsync needs neither.
+                writemap=not self.durable,
+                map_async=not self.durable,
+                sync=self.durable,
+                metasync=self.durable,
+                readahead=False,
+                meminit=False,
+                max_readers=MAX_READERS,
+                max_dbs=_MAX_DATABASES,
+                max_spare_txns=1,
+                lib_version=0,
+            )
+            files.complete()
+            self.handle.reader_check()
+            self.housekeeper = Housekeeper(self)
+            self.housekeeper.reserve(0)
+            self.dbis = [self.handle.open_db(b"%d" % index) for index in range(self._databases())]
+            with self.handle.begin(write=True):
+                files.control.join()
+        self.begin = self.handle.begin
+
+    def _databases(self) -> int:
+        with self.handle.begin() as txn:
+            made = int(txn.stat()["entries"])
+        return max(made, self.options.databases)
+
+    def abandon(self) -> None:
+        """Open the directory anew at the next use: somebody has removed the files under the open ones."""
+        logger.error("%s was removed while in use; it is made anew", self.directory)
+        # The old handle stays open unused: another thread may be reading from it.
+        self._abandoned.append(self.handle)
+        self.begin = self._begin_anew
+
+    def before_fork(self) -> None:
+        """Let no write and no scan be under way while the process is copied."""
+        # A signal handler that forks in mid-write would wait for itself: better to go on than to hang.
+        self.lock.acquire(timeout=5)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self.lock.locked():
+            self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's transactions; the first use opens the environment anew."""
+        self.lock = threading.Lock()
+        self._waiting.clear()
+        self.begin = self._begin_anew
+
+    def _begin_anew(
+        self, db: Any = None, parent: Any = None, write: bool = False, buffers: bool = False
+    ) -> lmdb.Transaction[Any]:
+        old = self.dbis
+        with _registry_lock:
+            if self.begin == self._begin_anew:
+                inherited = self.files
+                if self.handle not in self._abandoned:
+                    self.handle.close()
+                self._open()
+                inherited.close()
+        return self.begin(self.dbis[old.index(db)] if db is not None else None, parent, write, buffers)
+
+    def close(self) -> None:
+        """Close the environment in this process; other processes go on."""
+        with _registry_lock, self.lock:
+            _registry.pop(os.path.realpath(self.directory), None)
+            self.begin = _closed
+            self.handle.close()
+            self.files.close()
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def write(self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation in a write transaction on a logical database, commit it, and return its result.
+
+        What the operation raises aborts it alone. `StoreFull` if there is no room, even after eviction.
+        """
+        if self.durable:
+            return self._write_in_group(index, operation, *args, **kwargs)
+        with self.lock:
+            words = self.words
+            if words[BUDGET] < 0 or words[BYPASS]:
+                self._keep_house(b"", 0)
+            try:
+                return self._commit(index, operation, *args, **kwargs)
+            except (RoomNeeded, lmdb.MapFullError) as refusal:
+                # Eviction keeps the map from filling. What fills it is a stopped reader, or large values whose
+                # pages found no gap between small ones: one more sweep settles the latter.
+                wanted = refusal
+            try:
+                if isinstance(wanted, RoomNeeded):
+                    self._keep_house(wanted.key, wanted.size)
+                else:
+                    self._housekeeping(self.housekeeper.make_room)
+                return self._commit(index, operation, *args, **kwargs)
+            except lmdb.MapFullError:
+                raise StoreFull(f"{self.directory} is full: a stopped process may be holding on to its pages") from None
+
+    def vacuum(self) -> int:
+        """Delete every expired record of every logical database now; return how many there were."""
+        with self.lock:
+            return self._housekeeping(self.housekeeper.sweep)
+
+    def _commit(
+        self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        txn: Write = self.begin(self.dbis[index], None, True)
+        words = self.words
+        words[WRITER] = 1
+        try:
+            result = operation(txn, *args, **kwargs)
+        except BaseException:
+            words[WRITER] = 0
+            txn.abort()
+            raise
+        words[WRITER] = 0
+        txn.commit()
+        return result
+
+    def _keep_house(self, key: bytes, need: int) -> None:
+        if self.words[BYPASS]:
+            self._leave_bypass()
+        try:
+            self._housekeeping(self.housekeeper.run, key, need)
+        except lmdb.MapFullError:
+            raise StoreFull(f"{self.directory} is full: a stopped process may be holding on to its pages") from None
+
+    def _housekeeping(self, work: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.words[WRITER] = 1
+        with self.begin(None, None, True, True) as txn:
+            result = work(txn, *args, **kwargs)
+            self.words[WRITER] = 0
+        return result
+
+    def _write_in_group(
+        self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        future: Future[T] = Future()
+        self._waiting.append((future, index, lambda txn: operation(txn, *args, **kwargs)))
+        with self.lock:
+            # Whoever had the lock before may have done this one's work along with its own.
+            if not future.done():
+                self._commit_group()
+        return future.result()
+
+    def _commit_group(self) -> None:
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
+        try:
+            with self.begin(None, None, True) as txn:
+                for future, index, operation in group:
+                    try:
+                        outcomes.append((future, self._run_in_group(txn, index, operation), None))
+                    except Exception as error:
+                        outcomes.append((future, None, _as_ours(error, self.directory)))
+        except BaseException as error:
+            failure: Exception = KTError("the commit was interrupted")
+            if isinstance(error, Exception):
+                failure = _as_ours(error, self.directory)
+            outcomes = [(future, None, failure) for future, *_ in group]
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for future, result, failed in outcomes:
+                future.set_exception(failed) if failed is not None else future.set_result(result)
+
+    def _run_in_group(self, txn: Write, index: int, operation: Callable[[Write], T]) -> T:
+        """Run one operation of a group in a child transaction, so that its failure is its own."""
+
+        def child(buffers: bool) -> Any:
+            return self.begin(self.dbis[index], txn, True, buffers)
+
+        try:
+            if self.words[BUDGET] < 0:
+                raise RoomNeeded(b"", 0)
+            with child(False) as attempt:
+                return operation(attempt)
+        except RoomNeeded as wanted:
+            with child(True) as chores:
+                self.housekeeper.run(chores, wanted.key, wanted.size)
+            with child(False) as attempt:
+                return operation(attempt)
+
+    def may_wait(self) -> bool:
+        """Tell whether a write begun now may have to wait: for an fsync, or for another writer."""
+        return self.durable or self.lock.locked() or bool(self.words[WRITER])
+
+    # -- a full map that cannot be emptied -------------------------------------------------------------
+
+    def enter_bypass(self) -> None:
+        """Let the database be empty and take nothing, until `_leave_bypass` finds that it can be written again.
+
+        LMDB may not reuse a page that an open read transaction can see. A process stopped inside one holds on to
+        all of them; once the map is full not even a deletion finds a page, and what may not be deleted may not be
+        read either, since it is out of date. A cache can stand that; a database that evicts nothing never gets here.
+        """
+        if not self.words[BYPASS]:
+            logger.error(
+                "%s is full and cannot be emptied while a stopped process reads it: the cache is empty until then (%s)",
+                self.directory,
+                " ".join(self.handle.readers().split()),
+            )
+        self.words[BYPASS] = 1
+
+    def _leave_bypass(self) -> None:
+        now = int(self.clock() * 1000)
+        if now >= self.words[RETRY_AT]:
+            self.words[RETRY_AT] = now + _BYPASS_RETRY
+            self.handle.reader_check()
+            if not self._readers():
+                try:
+                    self._housekeeping(self._drop_all)
+                except lmdb.MapFullError:
+                    pass
+                else:
+                    self.words[BYPASS] = self.words[RETRY_AT] = 0
+                    logger.warning("%s can be written again; it begins empty", self.directory)
+                    return
+        raise StoreFull(f"{self.directory} is full: a stopped process holds on to its pages")
+
+    def _drop_all(self, txn: View) -> None:
+        for dbi in self.dbis:
+            txn.drop(dbi, delete=False)
+
+    def _readers(self) -> list[int]:
+        """Return the transaction ids of the read transactions open anywhere."""
+        rows = [row.split() for row in self.handle.readers().splitlines()[1:]]
+        return [int(row[2]) for row in rows if len(row) == 3 and row[2] != "-"]
+
+    def has_old_reader(self) -> bool:
+        """Tell whether a read transaction has been open for so long that it keeps pages from being used again."""
+        newest = self.handle.info()["last_txnid"]
+        return any(txnid < newest - _OLD_READER for txnid in self._readers())
+
+    @property
+    def bypassed(self) -> bool:
+        """Whether the database is empty, and takes nothing, until it can be written again."""
+        return bool(self.words[BYPASS])
+
+    def counters(self) -> dict[str, int]:
+        """Return `max_size` (bytes), and what all processes together counted since the files were made."""
+        settings = self.files.settings
+        return {
+            "max_size": settings.map_size + settings.file_size,
+            "hits": self.control.total(HITS),
+            "misses": self.control.total(MISSES),
+            "evictions": self.words[EVICTIONS],
+            "expirations": self.words[EXPIRATIONS],
+            "processes": self.control.processes(),
+        }
+
+    def synchronize(self) -> None:
+        """Write everything to the disk, and return when it is there."""
+        with self.lock:
+            self.begin().abort()  # opens anew after a fork
+            self.handle.sync(True)
+
+
+def _refuse_other_options(environment: Environment, options: DatabaseOptions) -> None:
+    other = [
+        f"{field.name}={getattr(options, field.name)!r} (open with {getattr(environment.options, field.name)!r})"
+        for field in fields(DatabaseOptions)
+        if field.name != "databases" and getattr(options, field.name) != getattr(environment.options, field.name)
+    ]
+    if other:
+        raise Misconfigured(
+            f"{environment.directory} is already open in this process with other options: {', '.join(other)}; "
+            "give every alias of one database the same"
+        )
+    if options.databases > len(environment.dbis):
+        raise InvalidInput(f"{environment.directory} is already open with {len(environment.dbis)} logical databases")
+
+
+def _as_ours(error: Exception, directory: Path) -> Exception:
+    if isinstance(error, lmdb.MapFullError):
+        return StoreFull(f"{directory} is full, and evicts nothing: give it a larger max_size")
+    if isinstance(error, lmdb.DiskError):
+        return StoreFull(f"the file system of {directory} is full, or failing: {error}")
+    return error
+
+
+def _closed(*_: Any, **__: Any) -> Any:
+    raise InvalidInput("the database has been closed")
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+_registry: dict[str, Environment] = {}
+_registry_lock = threading.RLock()
+
+
+def _before_fork() -> None:
+    _registry_lock.acquire()
+    for environment in _registry.values():
+        environment.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for environment in _registry.values():
+        environment.after_fork_in_parent()
+    _registry_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _registry_lock
+    _registry_lock = threading.RLock()
+    for environment in _registry.values():
+        environment.after_fork_in_child()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,0 +1,301 @@
+"""The files of one database directory: made whole, recognised before use, moved aside when they cannot be trusted.
+
+LMDB believes its file: where it is cut short the process dies of SIGBUS, where a page is noise it follows the
+noise. So nothing is opened that this module has not looked at, by plain reads, with nobody else inside:
+
+=============  ==================================================================================
+gate           locked (flock) while a process opens the database; never while it uses it
+users          locked shared by every process that has the database open; alone means exclusive
+control        settings, clock hands, access stamps (`kt_core.database.control`)
+data.mdb       LMDB's records, always as long as the map
+lock.mdb       LMDB's writer mutex and reader table
+damaged.mdb    the last data file that could not be trusted, kept for whoever wants to look
+=============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import mmap
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from struct import Struct
+
+from kt_core.database.control import BEING_MADE, FORMAT, PAGE, Control, Settings
+from kt_core.database.place import CONTROL_FILE
+from kt_core.errors import Damaged, Misconfigured
+
+logger = logging.getLogger("kt_core.database")
+
+MAX_READERS = 2048
+GATE_PATIENCE = 30.0  # seconds
+
+_LOCK_FILE_SIZE = PAGE + MAX_READERS * 64  # LMDB: a header below one page, then 64 bytes a reader
+_DATA_PAGE = mmap.PAGESIZE  # what LMDB takes for its pages
+_META = Struct("=IIQQ" + "IHHQQQQQ" * 2 + "QQ")
+_META_OFFSET = 16  # LMDB's page header
+_PAGE_HEADER = Struct("=QHH")
+_MAGIC, _DATA_VERSION = 0xBEEFC0DE, 1
+_NO_PAGE = (1 << 64) - 1
+_PAGE_KINDS = {0x01, 0x02}  # branch, leaf
+
+
+class Files:
+    """The opened directory of one database; `Files.open` makes it."""
+
+    def __init__(self, directory: Path, control: Control, users: int) -> None:
+        self.directory = directory
+        self.control = control
+        self._users = users
+        self._data = -1
+
+    @classmethod
+    def open(cls, directory: Path, wanted: Settings) -> Gate:
+        """Return the gate to the directory's files; enter it to get them, and open LMDB before leaving it."""
+        return Gate(directory, wanted)
+
+    @property
+    def settings(self) -> Settings:
+        """What the files were made with."""
+        return self.control.settings
+
+    def complete(self) -> None:
+        """Call this once LMDB has opened its file: whole from now on, it is judged at the next open, not made anew."""
+        data = self.directory / "data.mdb"
+        if _size(data) < self.settings.map_size:
+            os.truncate(data, self.settings.map_size)
+        self._data = _open_private(data)
+        self.control.declare_whole()
+
+    def reserve(self, start: int, size: int) -> None:
+        """Make the file system promise bytes of the data file, so that no later store to the map can fail."""
+        os.posix_fallocate(self._data, start, size)
+
+    def are_current(self) -> bool:
+        """Tell whether the directory still holds the data file that was opened."""
+        try:
+            return os.path.samestat(os.stat(self.directory / "data.mdb"), os.fstat(self._data))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the files; the shared lock falls with the last process that inherited it."""
+        self.control.close()
+        if self._data >= 0:
+            os.close(self._data)
+        os.close(self._users)
+
+
+class Gate:
+    """A context in which this process alone opens the database."""
+
+    def __init__(self, directory: Path, wanted: Settings) -> None:
+        self._directory = directory
+        self._wanted = wanted
+        self._descriptor = -1
+
+    def __enter__(self) -> Files:
+        self._descriptor = _open_private(self._directory / "gate")
+        try:
+            self._lock()
+            return self._files()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def _lock(self) -> None:
+        deadline = time.monotonic() + GATE_PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Misconfigured(
+                        f"another process has been opening {self._directory} for {GATE_PATIENCE:.0f} s: "
+                        "is one stopped? (fuser -v on the file 'gate' names it)"
+                    ) from None
+                time.sleep(0.005)
+
+    def _files(self) -> Files:
+        users = _open_private(self._directory / "users")
+        try:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                settings = self._settings_in_use()
+            else:
+                settings = self._settings_alone()
+            fcntl.flock(users, fcntl.LOCK_SH)
+            control = _open_private(self._directory / CONTROL_FILE)
+            try:
+                mapped = Control(control, settings)
+            finally:
+                os.close(control)
+            return Files(self._directory, mapped, users)
+        except BaseException:
+            os.close(users)
+            raise
+
+    def _settings_in_use(self) -> Settings:
+        """Others have the database open: their settings hold for this process too."""
+        found = read_settings(self._directory)
+        if found is None or found.format != FORMAT:
+            raise Misconfigured(f"{self._directory} is in use by another version of kt-cache: stop its processes first")
+        if replace(found, boot="") != replace(self._wanted, boot=""):
+            logger.warning(
+                "%s is open in other processes with max_size, durability or eviction other than asked for; "
+                "theirs hold until all of them have ended",
+                self._directory,
+            )
+        return found
+
+    def _settings_alone(self) -> Settings:
+        """Nobody else has the database open: check the files, mend or make them, and say what they are."""
+        found = read_settings(self._directory)
+        data = self._directory / "data.mdb"
+        if (found is not None and found.format == BEING_MADE) or (found is None and not data.exists()):
+            return self._create()
+        fault = self._fault(found)
+        if fault is None and found is not None:
+            return self._adopt(found)
+        keeps = self._wanted.durability == "commit" or (found is not None and found.durability == "commit")
+        if keeps:
+            raise Damaged(
+                f"the database {self._directory} was left untouched because {fault}. It promises durability, so it is "
+                "not thrown away: restore a copy, or move the directory away to begin anew"
+            )
+        logger.error("%s is made anew and the old file kept as damaged.mdb, because %s", self._directory, fault)
+        if data.exists():
+            data.replace(self._directory / "damaged.mdb")
+        return self._create()
+
+    def _fault(self, found: Settings | None) -> str | None:
+        if found is None:
+            return "its control file is missing or not one of kt-cache"
+        if found.format != FORMAT:
+            return f"it was written in format {found.format}, and this kt-cache reads format {FORMAT}"
+        if _size(self._directory / CONTROL_FILE) != found.file_size:
+            return "its control file has been cut"
+        if found.durability == "process" and found.boot != self._wanted.boot:
+            return (
+                "the machine was restarted since, and a cache of durability 'process' is not written to disk in order"
+            )
+        return fault_in(self._directory / "data.mdb", found.map_size)
+
+    def _adopt(self, found: Settings) -> Settings:
+        """Use sound files; other settings are taken over in place where that loses nothing."""
+        wanted = self._wanted
+        if replace(found, boot="") == replace(wanted, boot=""):
+            return found
+        if found.eviction == "none" and wanted.map_size < found.map_size:
+            raise Misconfigured(
+                f"{self._directory} was made with a larger max_size, and evicts nothing: write at least the old size"
+            )
+        data = self._directory / "data.mdb"
+        if wanted.map_size < found.map_size:
+            logger.warning("%s is made anew: max_size is smaller than before", self._directory)
+            data.unlink()
+            return self._create()
+        os.truncate(data, wanted.map_size)
+        self._write_control(wanted)
+        return wanted
+
+    def _create(self) -> Settings:
+        for name in ("data.mdb", "lock.mdb", CONTROL_FILE):
+            (self._directory / name).unlink(missing_ok=True)
+        self._write_control(replace(self._wanted, format=BEING_MADE))
+        # LMDB maps its lock file writable and would only stretch it: on a full tmpfs touching it is SIGBUS.
+        _make(self._directory / "lock.mdb", _LOCK_FILE_SIZE)
+        return self._wanted
+
+    def _write_control(self, settings: Settings) -> None:
+        path = self._directory / CONTROL_FILE
+        path.unlink(missing_ok=True)
+        _make(path, settings.file_size, settings.encode())
+
+
+def read_settings(directory: Path) -> Settings | None:
+    """Return what the control file of a directory says, or None if there is none that speaks."""
+    try:
+        descriptor = os.open(directory / CONTROL_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return Settings.decode(os.read(descriptor, PAGE))
+    finally:
+        os.close(descriptor)
+
+
+def fault_in(path: Path, map_size: int) -> str | None:
+    """Say why LMDB must not be given this data file, or None if its size, meta pages and roots are sound.
+
+    It has to be as long as the map: a shorter one has lost its end.
+    """
+    size = _size(path)
+    if size < map_size:
+        return f"its data file has only {size} bytes of {map_size}"
+    with path.open("rb") as file:
+        head = file.read(2 * _DATA_PAGE)
+        newest = None
+        for start in (0, _DATA_PAGE):
+            meta = _META.unpack_from(head, start + _META_OFFSET)
+            magic, version, _, _, page_size, *_ = meta
+            if magic != _MAGIC or version != _DATA_VERSION or page_size != _DATA_PAGE:
+                return "a meta page of its data file is damaged, or of another LMDB version"
+            if newest is None or meta[-1] > newest[-1]:
+                newest = meta
+        assert newest is not None
+        last_page = newest[-2]
+        if not 1 <= last_page < map_size // _DATA_PAGE:
+            return "a meta page of its data file names pages beyond the file"
+        for root in (newest[11], newest[19]):
+            if root == _NO_PAGE:
+                continue
+            if not 2 <= root <= last_page:
+                return "a meta page of its data file names a root beyond the file"
+            file.seek(root * _DATA_PAGE)
+            number, _, flags = _PAGE_HEADER.unpack(file.read(_PAGE_HEADER.size))
+            if number != root or flags & 0x03 not in _PAGE_KINDS:
+                return "the root page of its data file is not a page of LMDB"
+    return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _open_private(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Misconfigured(f"{path} is a symbolic link, which is not followed: remove it") from error
+        raise Misconfigured(
+            f"{path} cannot be opened ({error.strerror}): remove it, or name another directory"
+        ) from error
+
+
+def _make(path: Path, size: int, head: bytes = b"") -> None:
+    """Write a private file whole, its space promised, or leave nothing."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+        os.pwrite(descriptor, head, 0)
+    except OSError as error:
+        path.unlink()
+        raise Misconfigured(
+            f"{path.parent} has no room even for {path.name} ({error.strerror}): free some, or name another directory"
+        ) from error
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+"""Where a database lives: which directory a name stands for, and whether a directory is private enough.
+
+A database that survives only processes may live in memory: the first of `XDG_RUNTIME_DIR`, `/dev/shm` and the
+temporary directory that has room for it. One that promises to survive the machine lives under `XDG_STATE_HOME`.
+Whoever opens a name looks for an existing database first, so that all processes agree even as space runs out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kt_core.errors import Misconfigured
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+CONTROL_FILE = "control"
+
+
+def resolve(name: str, *, durable: bool, max_size: int, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory that a database name stands for, as this user."""
+    if not NAME.fullmatch(name):
+        raise Misconfigured(
+            f"{name!r} cannot name a database: write up to 100 letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit, or an absolute path as embedded:///path"
+        )
+    homes = list(_durable_homes(environ) if durable else _runtime_homes(environ))
+    for home in homes:
+        if (home / name / CONTROL_FILE).exists():
+            return home / name
+    free = {home: _free_space(home) for home in homes}
+    for home, space in free.items():
+        if space >= max_size:
+            return home / name
+    raise Misconfigured(
+        f"no place has {_mebibytes(max_size)} free for the database {name!r}: "
+        + ", ".join(f"{home.parent} has {_mebibytes(space)}" for home, space in free.items())
+        + "; write a smaller max_size, or a path with room as embedded:///path"
+    )
+
+
+def private_directory(path: Path) -> Path:
+    """Create the directory with mode 0700, or check that the existing one is the user's own and private."""
+    if not path.is_absolute():
+        raise Misconfigured(f"{str(path)!r} is not an absolute path: write embedded:///{path}")
+    if path.is_symlink():
+        raise Misconfigured(
+            f"{path} is a symbolic link, which is not followed: write the path it leads to, {path.resolve()}"
+        )
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.lstat()
+    except FileExistsError:
+        raise Misconfigured(f"{path} is not a directory: name a directory of its own for the database") from None
+    except OSError as error:
+        raise Misconfigured(
+            f"the directory {path} cannot be made ({error.strerror}): name one where this user may write"
+        ) from error
+    if status.st_uid != os.geteuid():
+        raise Misconfigured(
+            f"{path} belongs to user {status.st_uid}, not to this one ({os.geteuid()}): name a directory of your own"
+        )
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise Misconfigured(f"{path} may not be written by this user: chmod 700 it, or name another directory")
+    if not (path / CONTROL_FILE).exists() and any(path.iterdir()):
+        raise Misconfigured(
+            f"{path} holds other files: name a directory of its own for the database, such as {path / 'kt-cache'}"
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def _runtime_homes(environ: Mapping[str, str]) -> Iterator[Path]:
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    if runtime and _is_usable(Path(runtime)):
+        yield Path(runtime) / "kt-cache"
+    for shared in (Path("/dev/shm"), Path(tempfile.gettempdir())):
+        if _is_usable(shared):
+            # Shared directories are world-writable: the user's number keeps users apart, and
+            # private_directory refuses a directory that somebody else made first.
+            yield shared / f"kt-cache-{os.geteuid()}"
+
+
+def _durable_homes(environ: Mapping[str, str]) -> Iterator[Path]:
+    yield Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kt-cache"
+
+
+def _is_usable(directory: Path) -> bool:
+    return directory.is_absolute() and directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
+
+
+def _free_space(path: Path) -> int:
+    while not path.exists():
+        path = path.parent
+    space = os.statvfs(path)
+    return space.f_bavail * space.f_frsize
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"

@@ -1,0 +1,57 @@
+"""The errors that kt-cache raises, and whose fault each one is.
+
+::
+
+    KTError
+    ├── InvalidInput        (also ValueError)       the caller's argument cannot be used
+    │   └── NotACounter                             the record under the key holds no number
+    ├── CounterOverflow     (also OverflowError)    a counter would leave 64 bits
+    ├── Misconfigured                               a setting cannot work; the text says what to write
+    ├── StoreFull                                   a bounded store that may not evict has no room
+    └── Damaged                                     the files of a database cannot be trusted
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class KTError(Exception):
+    """The root of every error that kt-cache raises on its own account."""
+
+
+class InvalidInput(KTError, ValueError):
+    """The caller passed something that no database could use."""
+
+
+class NotACounter(InvalidInput):
+    """The record holds something that is not a number of the asked kind."""
+
+
+class CounterOverflow(KTError, OverflowError):
+    """The sum would leave the 64 bits that a counter has; the record is unchanged."""
+
+
+class Misconfigured(KTError):
+    """A setting cannot work; the message says what to write instead."""
+
+
+class StoreFull(KTError):
+    """The record does not fit and nothing may be evicted for it; nothing was lost."""
+
+
+class Damaged(KTError):
+    """The files of a database are damaged or not ours."""
+
+
+def choose(table: Mapping[str, T], name: str, what: str) -> T:
+    """Return the entry called `name`; raise Misconfigured with the nearest name when there is none."""
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(map(repr, table))}"
+    raise Misconfigured(f"there is no {what} {name!r}: {hint}")
