@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
 from kt_cache.stores.base import KEEP, AsyncStore, Store, Value
-from kt_core.errors import CounterOverflow, NotACounter
 
 T = TypeVar("T")
 
@@ -64,15 +63,10 @@ async def adrive(flow: Flow[T], store: AsyncStore) -> T:
 def increment(
     key: bytes, delta: int, loads: Callable[[Value], Any], dumps: Callable[[object], Value]
 ) -> Flow[Any | None]:
-    """Add to any value that can be added to, keeping its expiry; None if there is none.
+    """Add to a value that is no counter of the store's, an int beyond 64 bits or a float, keeping its expiry.
 
-    A counter is added to by the store. What is none, an int beyond 64 bits or a float, is read, added to and
-    put back if nobody was faster.
+    It is read, added to, and put back if nobody was faster. None if there is none.
     """
-    try:
-        return (yield call("incr", key, delta))
-    except (NotACounter, CounterOverflow):
-        pass
     while True:
         old = yield call("get", key)
         if old is None:

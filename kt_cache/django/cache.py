@@ -22,7 +22,7 @@ from kt_cache.flows import adrive, drive, increment, move
 from kt_cache.options import Options
 from kt_cache.stores import Stats, Value, open_store
 from kt_cache.values import Unreadable
-from kt_core.errors import Misconfigured
+from kt_core.errors import CounterOverflow, Misconfigured, NotACounter
 
 logger = logging.getLogger("kt_cache")
 
@@ -149,11 +149,17 @@ class KTCache(BaseCache):
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> Any:
         """Add to a number, which keeps its timeout, and return the sum; ValueError if there is none."""
         made = self._key(key, version)
-        return _found(key, drive(increment(made, delta, self._loads, self._dumps), self._store))
+        try:
+            return _found(key, self._store.incr(made, delta))
+        except (NotACounter, CounterOverflow):
+            return _found(key, drive(increment(made, delta, self._loads, self._dumps), self._store))
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> Any:
         made = self._key(key, version)
-        return _found(key, await adrive(increment(made, delta, self._loads, self._dumps), self._store))
+        try:
+            return _found(key, await self._store.aincr(made, delta))
+        except (NotACounter, CounterOverflow):
+            return _found(key, await adrive(increment(made, delta, self._loads, self._dumps), self._store))
 
     async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> Any:
         return await self.aincr(key, -delta, version)

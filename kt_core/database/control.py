@@ -7,10 +7,10 @@ page 0     who wrote the files and with what settings (`Settings`); read once, a
 page 1     64 words of 8 bytes; all but the statistics are written under the write lock
 page 2     8 clock hands, 512 bytes each: the keys at which the next sweep goes on
 page 3-4   128 processes, 64 bytes each: process id and its own counts, so none is lost to a race
-the rest   access stamps: 4 bytes (milliseconds modulo 2^32) for each slot; a key's slot is its CRC-32
+the rest   access stamps: 8 bytes (a double, milliseconds) for each slot; a key's slot is its CRC-32
 =========  =====================================================================================
 
-A reader stamps its record with one 4-byte store, so reads never become writes. Everything past page 0 is a
+A reader stamps its record with one 8-byte store, so reads never become writes. Everything past page 0 is a
 hint: whatever stands there after a crash, no record is wrong.
 """
 
@@ -99,7 +99,7 @@ class Settings:
 
 
 def _file_size(slots: int) -> int:
-    return _STAMPS_AT + (slots * 4 + PAGE - 1) // PAGE * PAGE
+    return _STAMPS_AT + (slots * 8 + PAGE - 1) // PAGE * PAGE
 
 
 class Control:
@@ -115,7 +115,7 @@ class Control:
         self.words = view[_WORDS_AT:_HANDS_AT].cast("q")
         self._hands = view[_HANDS_AT:_PROCESSES_AT]
         self._processes = view[_PROCESSES_AT:_STAMPS_AT].cast("q")
-        self.stamps = view[_STAMPS_AT : _STAMPS_AT + settings.slots * 4].cast("I")
+        self.stamps = view[_STAMPS_AT : _STAMPS_AT + settings.slots * 8].cast("d")
         self.mask = settings.slots - 1
         self.counts = self._process(PROCESSES - 1)
 

@@ -50,7 +50,6 @@ Item = tuple[bytes, bytes, int]
 
 _BULK = 128  # records a transaction: what housekeeping reserves ahead covers the pages that so many may copy
 _NEIGHBOURS = 1024
-_STAMP = 0xFFFFFFFF
 
 
 class Origin(Enum):
@@ -79,33 +78,31 @@ class Database:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value, or None."""
+        begin, dbis, counts, stamps, mask, words, clock = self._environment.reading
         stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
-        environment = self._environment
-        txn = environment.begin(environment.dbis[self._index])
+        txn = begin(dbis[self._index])
         raw: bytes | None = txn.get(stored)
         txn.abort()
-        control = environment.control
         if raw is not None:
             expiry, flags = unpack_header(raw)
-            now = int(environment.clock() * 1000)
-            if expiry > now and not environment.words[BYPASS]:
-                if flags & LONG_KEY and original_key(stored, raw) != key:
-                    return None
-                control.counts[HITS] += 1
-                control.stamps[crc32(stored) & control.mask] = now & _STAMP
-                return raw[value_offset(raw) if flags & LONG_KEY else HEADER_SIZE :]
-        control.counts[MISSES] += 1
+            now = clock() * 1000
+            if expiry > now and not words[BYPASS]:
+                stamps[crc32(stored) & mask] = now
+                if not flags & LONG_KEY:
+                    counts[HITS] += 1
+                    return raw[HEADER_SIZE:]
+                if original_key(stored, raw) == key:
+                    counts[HITS] += 1
+                    return raw[value_offset(raw) :]
+        counts[MISSES] += 1
         return None
 
     def get_bulk(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the values of those keys that have one, as of one instant."""
-        environment = self._environment
-        txn = environment.begin(environment.dbis[self._index])
+        begin, dbis, counts, stamps, mask, words, clock = self._environment.reading
+        txn = begin(dbis[self._index])
         read, unpack = txn.get, unpack_header
-        control = environment.control
-        stamps, mask = control.stamps, control.mask
-        now = 0 if environment.words[BYPASS] else int(environment.clock() * 1000)
-        stamp = now & _STAMP
+        now = 0 if words[BYPASS] else int(clock() * 1000)
         found: dict[bytes, bytes] = {}
         asked = 0
         for key in keys:
@@ -123,10 +120,10 @@ class Database:
                 found[key] = raw[value_offset(raw) :]
             else:
                 found[key] = raw[HEADER_SIZE:]
-            stamps[crc32(stored) & mask] = stamp
+            stamps[crc32(stored) & mask] = now
         txn.abort()
-        control.counts[HITS] += len(found)
-        control.counts[MISSES] += asked - len(found)
+        counts[HITS] += len(found)
+        counts[MISSES] += asked - len(found)
         return found
 
     def get_record(self, key: bytes) -> Record | None:
@@ -333,7 +330,7 @@ class Database:
             raise RoomNeeded(stored, len(raw))
         words[BUDGET] = budget
         txn.put(stored, raw)
-        control.stamps[crc32(stored) & control.mask] = now & _STAMP
+        control.stamps[crc32(stored) & control.mask] = now
 
     def _delete(self, txn: Write, key: bytes) -> bool:
         return txn.delete(stored_key(key))
@@ -445,14 +442,14 @@ class Database:
         words, control = environment.words, environment.control
         stamps, mask = control.stamps, control.mask
         now = int(environment.clock() * 1000)
-        stored_at, stamp = now << 8, now & _STAMP
+        stored_at = now << 8
         rows, cost = [], 0
         for key, value, expiry in items:
             stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
             raw = pack_header(expiry, stored_at) + value if stored is key else encode(key, stored, value, expiry, now)
             cost += len(raw) + PUT_COST
             rows.append((stored, raw))
-            stamps[crc32(stored) & mask] = stamp
+            stamps[crc32(stored) & mask] = now
         budget = words[BUDGET] - cost
         if budget < OVERDRAFT:
             raise RoomNeeded(rows[0][0], cost)
@@ -464,12 +461,11 @@ class Database:
 
     def _cull(self, txn: Write, start: bytes, divisor: int) -> bytes | None:
         control = self._environment.control
-        now = int(self._environment.clock() * 1000)
         cursor = txn.cursor()
         if not (cursor.set_range(start) if start else cursor.first()):
             return None
         neighbours = list(islice(cursor.iternext(values=False), _NEIGHBOURS))
-        neighbours.sort(key=lambda key: now - control.stamps[crc32(key) & control.mask] & _STAMP, reverse=True)
+        neighbours.sort(key=lambda key: control.stamps[crc32(key) & control.mask])
         following = bytes(cursor.key()) if len(neighbours) == _NEIGHBOURS and cursor.next() else None
         for key in neighbours[: len(neighbours) // divisor]:
             txn.delete(key)

@@ -5,7 +5,7 @@ process: so `os.fork` (which takes it, too) never copies a write transaction or 
 threads wait for each other without troubling LMDB's mutex. Between processes LMDB's robust mutex decides.
 
 Durability ``process`` writes through a shared map and survives the death of any process. Durability ``commit``
-calls fsync before it answers; threads that come while one is at it form the next group, and share one fsync.
+calls fsync before it answers (`kt_core.database.group`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeVar
@@ -25,9 +23,10 @@ import lmdb
 
 from kt_core.database.control import BUDGET, BYPASS, EVICTIONS, EXPIRATIONS, HITS, MISSES, RETRY_AT, WRITER, Settings
 from kt_core.database.files import MAX_READERS, Files
+from kt_core.database.group import GroupCommit, as_ours
 from kt_core.database.housekeeping import Housekeeper, RoomNeeded
 from kt_core.database.place import private_directory
-from kt_core.errors import InvalidInput, KTError, Misconfigured, StoreFull
+from kt_core.errors import InvalidInput, Misconfigured, StoreFull
 
 logger = logging.getLogger("kt_core.database")
 
@@ -38,6 +37,7 @@ Write: TypeAlias = "lmdb.Transaction[bytes]"
 View: TypeAlias = "lmdb.Transaction[memoryview]"
 """A write transaction that reads without copying: what it gives is valid until it writes."""
 
+Begin: TypeAlias = "Callable[..., lmdb.Transaction[Any]]"
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -81,8 +81,8 @@ class Environment:
         self.options = options
         self.clock = clock
         self.lock = threading.Lock()
-        self._waiting: deque[tuple[Future[Any], int, Callable[[Write], Any]]] = deque()
-        self.begin: Callable[..., lmdb.Transaction[Any]] = _closed
+        self._group: GroupCommit | None = None
+        self.begin: Begin = _closed
         self._abandoned: list[lmdb.Environment] = []
         self._open()
 
@@ -121,6 +121,7 @@ class Environment:
             self.control = files.control
             self.words = files.control.words
             self.durable = files.settings.durability == "commit"
+            self._group = GroupCommit(self) if self.durable else None
             self.evicts = files.settings.eviction == "lru"
             self.handle = lmdb.open(
                 str(self.directory),
@@ -146,7 +147,13 @@ class Environment:
             self.dbis = [self.handle.open_db(b"%d" % index) for index in range(self._databases())]
             with self.handle.begin(write=True):
                 files.control.join()
-        self.begin = self.handle.begin
+        self._let_read(self.handle.begin)
+
+    def _let_read(self, begin: Begin) -> None:
+        """Set how transactions begin, and gather in one tuple all that a point read needs: it costs one look-up."""
+        self.begin = begin
+        control = self.control
+        self.reading = (begin, self.dbis, control.counts, control.stamps, control.mask, self.words, self.clock)
 
     def _databases(self) -> int:
         with self.handle.begin() as txn:
@@ -158,7 +165,7 @@ class Environment:
         logger.error("%s was removed while in use; it is made anew", self.directory)
         # The old handle stays open unused: another thread may be reading from it.
         self._abandoned.append(self.handle)
-        self.begin = self._begin_anew
+        self._let_read(self._begin_anew)
 
     def before_fork(self) -> None:
         """Let no write and no scan be under way while the process is copied."""
@@ -173,8 +180,7 @@ class Environment:
     def after_fork_in_child(self) -> None:
         """Forget the parent's transactions; the first use opens the environment anew."""
         self.lock = threading.Lock()
-        self._waiting.clear()
-        self.begin = self._begin_anew
+        self._let_read(self._begin_anew)
 
     def _begin_anew(
         self, db: Any = None, parent: Any = None, write: bool = False, buffers: bool = False
@@ -193,9 +199,10 @@ class Environment:
         """Close the environment in this process; other processes go on."""
         with _registry_lock, self.lock:
             _registry.pop(os.path.realpath(self.directory), None)
-            self.begin = _closed
+            self._let_read(_closed)
             self.handle.close()
             self.files.close()
+            self.control.close()
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -204,111 +211,64 @@ class Environment:
 
         What the operation raises aborts it alone. `StoreFull` if there is no room, even after eviction.
         """
-        if self.durable:
-            return self._write_in_group(index, operation, *args, **kwargs)
+        if self._group is not None:
+            return self._group.write(index, operation, *args, **kwargs)
         with self.lock:
             words = self.words
             if words[BUDGET] < 0 or words[BYPASS]:
-                self._keep_house(b"", 0)
-            try:
-                return self._commit(index, operation, *args, **kwargs)
-            except (RoomNeeded, lmdb.MapFullError) as refusal:
-                # Eviction keeps the map from filling. What fills it is a stopped reader, or large values whose
-                # pages found no gap between small ones: one more sweep settles the latter.
-                wanted = refusal
-            try:
-                if isinstance(wanted, RoomNeeded):
-                    self._keep_house(wanted.key, wanted.size)
-                else:
-                    self._housekeeping(self.housekeeper.make_room)
-                return self._commit(index, operation, *args, **kwargs)
-            except lmdb.MapFullError:
-                raise StoreFull(f"{self.directory} is full: a stopped process may be holding on to its pages") from None
+                self._keep_house()
+            retried = False
+            while True:
+                txn: Write = self.begin(self.dbis[index], None, True)
+                words = self.words
+                words[WRITER] = 1
+                try:
+                    result = operation(txn, *args, **kwargs)
+                    words[WRITER] = 0
+                    txn.commit()
+                    return result
+                except BaseException as error:
+                    words[WRITER] = 0
+                    txn.abort()
+                    if retried or not self._make_room(error):
+                        if isinstance(error, lmdb.Error):
+                            raise as_ours(error, self.directory) from error
+                        raise
+                    retried = True
+
+    def _make_room(self, error: BaseException) -> bool:
+        """Do what the failure of a write asks for; tell whether to run it again."""
+        if isinstance(error, RoomNeeded):
+            self._keep_house(error.key, error.size)
+            return True
+        if isinstance(error, lmdb.MapFullError) and self.evicts:
+            # Eviction keeps the map from filling. What fills it is a stopped reader, or large values whose pages
+            # found no gap between small ones: one more sweep settles the latter.
+            self.in_transaction(self.housekeeper.make_room)
+            return True
+        return False
+
+    def _keep_house(self, key: bytes = b"", need: int = 0) -> None:
+        if self.words[BYPASS]:
+            self._leave_bypass()
+        self.in_transaction(self.housekeeper.run, key, need)
+
+    def in_transaction(self, work: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run work that reads without copying in a write transaction of its own; the lock is held already."""
+        try:
+            with self.begin(None, None, True, True) as txn:
+                self.words[WRITER] = 1
+                result = work(txn, *args, **kwargs)
+                self.words[WRITER] = 0
+            return result
+        except lmdb.Error as error:
+            self.words[WRITER] = 0
+            raise as_ours(error, self.directory) from error
 
     def vacuum(self) -> int:
         """Delete every expired record of every logical database now; return how many there were."""
         with self.lock:
-            return self._housekeeping(self.housekeeper.sweep)
-
-    def _commit(
-        self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        txn: Write = self.begin(self.dbis[index], None, True)
-        words = self.words
-        words[WRITER] = 1
-        try:
-            result = operation(txn, *args, **kwargs)
-        except BaseException:
-            words[WRITER] = 0
-            txn.abort()
-            raise
-        words[WRITER] = 0
-        txn.commit()
-        return result
-
-    def _keep_house(self, key: bytes, need: int) -> None:
-        if self.words[BYPASS]:
-            self._leave_bypass()
-        try:
-            self._housekeeping(self.housekeeper.run, key, need)
-        except lmdb.MapFullError:
-            raise StoreFull(f"{self.directory} is full: a stopped process may be holding on to its pages") from None
-
-    def _housekeeping(self, work: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self.words[WRITER] = 1
-        with self.begin(None, None, True, True) as txn:
-            result = work(txn, *args, **kwargs)
-            self.words[WRITER] = 0
-        return result
-
-    def _write_in_group(
-        self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        future: Future[T] = Future()
-        self._waiting.append((future, index, lambda txn: operation(txn, *args, **kwargs)))
-        with self.lock:
-            # Whoever had the lock before may have done this one's work along with its own.
-            if not future.done():
-                self._commit_group()
-        return future.result()
-
-    def _commit_group(self) -> None:
-        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
-        try:
-            with self.begin(None, None, True) as txn:
-                for future, index, operation in group:
-                    try:
-                        outcomes.append((future, self._run_in_group(txn, index, operation), None))
-                    except Exception as error:
-                        outcomes.append((future, None, _as_ours(error, self.directory)))
-        except BaseException as error:
-            failure: Exception = KTError("the commit was interrupted")
-            if isinstance(error, Exception):
-                failure = _as_ours(error, self.directory)
-            outcomes = [(future, None, failure) for future, *_ in group]
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            for future, result, failed in outcomes:
-                future.set_exception(failed) if failed is not None else future.set_result(result)
-
-    def _run_in_group(self, txn: Write, index: int, operation: Callable[[Write], T]) -> T:
-        """Run one operation of a group in a child transaction, so that its failure is its own."""
-
-        def child(buffers: bool) -> Any:
-            return self.begin(self.dbis[index], txn, True, buffers)
-
-        try:
-            if self.words[BUDGET] < 0:
-                raise RoomNeeded(b"", 0)
-            with child(False) as attempt:
-                return operation(attempt)
-        except RoomNeeded as wanted:
-            with child(True) as chores:
-                self.housekeeper.run(chores, wanted.key, wanted.size)
-            with child(False) as attempt:
-                return operation(attempt)
+            return self.in_transaction(self.housekeeper.sweep)
 
     def may_wait(self) -> bool:
         """Tell whether a write begun now may have to wait: for an fsync, or for another writer."""
@@ -337,14 +297,10 @@ class Environment:
             self.words[RETRY_AT] = now + _BYPASS_RETRY
             self.handle.reader_check()
             if not self._readers():
-                try:
-                    self._housekeeping(self._drop_all)
-                except lmdb.MapFullError:
-                    pass
-                else:
-                    self.words[BYPASS] = self.words[RETRY_AT] = 0
-                    logger.warning("%s can be written again; it begins empty", self.directory)
-                    return
+                self.in_transaction(self._drop_all)
+                self.words[BYPASS] = self.words[RETRY_AT] = 0
+                logger.warning("%s can be written again; it begins empty", self.directory)
+                return
         raise StoreFull(f"{self.directory} is full: a stopped process holds on to its pages")
 
     def _drop_all(self, txn: View) -> None:
@@ -398,14 +354,6 @@ def _refuse_other_options(environment: Environment, options: DatabaseOptions) ->
         )
     if options.databases > len(environment.dbis):
         raise InvalidInput(f"{environment.directory} is already open with {len(environment.dbis)} logical databases")
-
-
-def _as_ours(error: Exception, directory: Path) -> Exception:
-    if isinstance(error, lmdb.MapFullError):
-        return StoreFull(f"{directory} is full, and evicts nothing: give it a larger max_size")
-    if isinstance(error, lmdb.DiskError):
-        return StoreFull(f"the file system of {directory} is full, or failing: {error}")
-    return error
 
 
 def _closed(*_: Any, **__: Any) -> Any:

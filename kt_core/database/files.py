@@ -83,8 +83,7 @@ class Files:
             return False
 
     def close(self) -> None:
-        """Let go of the files; the shared lock falls with the last process that inherited it."""
-        self.control.close()
+        """Let go of the files, but not of the mapped control file; the shared lock falls with the last descriptor."""
         if self._data >= 0:
             os.close(self._data)
         os.close(self._users)

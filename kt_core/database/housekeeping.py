@@ -48,14 +48,13 @@ _MOST_WINDOWS = 16
 _RESEED_EVERY = 256  # turns after which one hand moves to where records are being written
 _READER_CHECK_EVERY = 64
 _ASK_AGAIN = 1000  # milliseconds between attempts to get more disk space
-_EXPIRED = 1 << 33  # an age beyond all others
-_AGE_MASK = (1 << 32) - 1
+_LONG_AGO = -1.0  # what an expired record was last used
 
 
 class Candidate(NamedTuple):
     """A record a hand has looked at; the oldest of a sample are the first to go."""
 
-    age: int
+    used: float
     size: int
     database: int
     key: bytes
@@ -180,7 +179,7 @@ class Housekeeper:
     def _expire(self, txn: View, hand: int) -> None:
         for _ in range(_MOST_WINDOWS):
             seen = self._look(txn, hand, _EXPIRY_WINDOW)
-            expired = [candidate for candidate in seen if candidate.age == _EXPIRED]
+            expired = [candidate for candidate in seen if candidate.used == _LONG_AGO]
             self._delete(txn, expired)
             if len(expired) * 4 < len(seen) or not seen:
                 return
@@ -193,7 +192,7 @@ class Housekeeper:
                 for hand in range(HANDS)
                 for candidate in self._look(txn, hand, _EVICTION_WINDOW)
             }
-            victims = sorted(sample.values(), reverse=True)[:_VICTIMS]
+            victims = sorted(sample.values())[:_VICTIMS]
             if not victims:
                 return
             self._delete(txn, victims)
@@ -212,8 +211,8 @@ class Housekeeper:
             for key_view, raw in islice(cursor.iternext(), count):
                 key = bytes(key_view)
                 expiry, _ = unpack_header(raw)
-                age = _EXPIRED if expiry <= now else (now - stamps[crc32(key) & mask]) & _AGE_MASK
-                seen.append(Candidate(age, len(raw) + len(key), database, key))
+                used = _LONG_AGO if expiry <= now else stamps[crc32(key) & mask]
+                seen.append(Candidate(used, len(raw) + len(key), database, key))
         if len(seen) == count:
             environment.control.move_hand(hand, database, seen[-1].key + b"\0")
         else:
@@ -224,7 +223,7 @@ class Housekeeper:
         words = self._environment.words
         for candidate in candidates:
             txn.delete(candidate.key, db=self._environment.dbis[candidate.database])
-            words[EXPIRATIONS if candidate.age == _EXPIRED else EVICTIONS] += 1
+            words[EXPIRATIONS if candidate.used == _LONG_AGO else EVICTIONS] += 1
 
     def sweep(self, txn: View) -> int:
         """Delete every expired record of every logical database; return how many there were."""
@@ -233,6 +232,6 @@ class Housekeeper:
         for database, dbi in enumerate(self._environment.dbis):
             for key, raw in txn.cursor(dbi).iternext():
                 if unpack_header(raw)[0] <= now:
-                    found.append(Candidate(_EXPIRED, 0, database, bytes(key)))
+                    found.append(Candidate(_LONG_AGO, 0, database, bytes(key)))
         self._delete(txn, found)
         return len(found)

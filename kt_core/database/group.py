@@ -1,0 +1,88 @@
+"""Group commit: writers that come while one waits for the disk share the next fsync.
+
+A writer queues its operation and waits for the environment's lock. Whoever gets it runs all that is queued by
+then in one transaction, each operation in a child of its own, commits, and hands out the results.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import lmdb
+
+from kt_core.database.control import BUDGET
+from kt_core.database.housekeeping import RoomNeeded
+from kt_core.errors import KTError, StoreFull
+
+if TYPE_CHECKING:
+    from kt_core.database.environment import Environment, Write
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class GroupCommit:
+    """The queue of writers of one environment in this process."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._waiting: deque[tuple[Future[Any], int, Callable[[Write], Any]]] = deque()
+
+    def write(self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation on a logical database; return, or raise, once it is on the disk or has failed."""
+        future: Future[T] = Future()
+        self._waiting.append((future, index, lambda txn: operation(txn, *args, **kwargs)))
+        with self._environment.lock:
+            # Whoever had the lock before may have done this one's work along with its own.
+            if not future.done():
+                self._commit()
+        return future.result()
+
+    def _commit(self) -> None:
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            with self._environment.begin(None, None, True) as txn:
+                for future, index, operation in group:
+                    try:
+                        outcomes.append((future, self._run(txn, index, operation), None))
+                    except Exception as error:
+                        outcomes.append((future, None, as_ours(error, self._environment.directory)))
+        except Exception as error:
+            outcomes = [(future, None, as_ours(error, self._environment.directory)) for future, *_ in group]
+        except BaseException:
+            outcomes = [(future, None, KTError("the commit was interrupted")) for future, *_ in group]
+            raise
+        finally:
+            for future, result, failure in outcomes:
+                future.set_exception(failure) if failure is not None else future.set_result(result)
+
+    def _run(self, txn: Write, index: int, operation: Callable[[Write], T]) -> T:
+        environment = self._environment
+
+        def child(buffers: bool) -> Any:
+            return environment.begin(environment.dbis[index], txn, True, buffers)
+
+        try:
+            if environment.words[BUDGET] < 0:
+                raise RoomNeeded(b"", 0)
+            with child(False) as attempt:
+                return operation(attempt)
+        except RoomNeeded as wanted:
+            with child(True) as chores:
+                environment.housekeeper.run(chores, wanted.key, wanted.size)
+            with child(False) as attempt:
+                return operation(attempt)
+
+
+def as_ours(error: BaseException, directory: Path) -> BaseException:
+    """Return the error of our own tree that stands for one of LMDB's; any other is returned as it is."""
+    if isinstance(error, lmdb.MapFullError):
+        return StoreFull(f"{directory} is full: raise its max_size, or look for a stopped process that reads it")
+    if isinstance(error, lmdb.DiskError):
+        return StoreFull(f"the file system of {directory} is full, or failing: {error}")
+    return error
