@@ -27,6 +27,8 @@ FORMAT: Final = 1
 BEING_MADE: Final = 0  # the format of files that no process has finished making
 HANDS: Final = 8
 PROCESSES: Final = 128
+MAX_READERS: Final = 1024
+LOCK_FILE_SIZE: Final = PAGE + MAX_READERS * 64  # LMDB: a header below one page, then 64 bytes a reader
 
 _MAGIC = b"kt-cache control"
 _HEADER = Struct(">16sIQQ8s8s36s")
@@ -71,11 +73,11 @@ class Settings:
 
     @classmethod
     def for_size(cls, max_size: int, durability: str, eviction: str, boot: str) -> Settings:
-        """Divide `max_size` between the map and this file, so that both together stay within it."""
+        """Divide `max_size` between the map, this file and LMDB's lock file, so that they stay within it together."""
         slots = 1
         if eviction != "none":
             slots = 1 << max(8, (max_size // _BYTES_PER_STAMP_SLOT).bit_length() - 1)
-        map_size = (max_size - _file_size(slots)) // PAGE * PAGE
+        map_size = (max_size - _file_size(slots) - LOCK_FILE_SIZE) // mmap.PAGESIZE * mmap.PAGESIZE
         return cls(map_size, slots, durability, eviction, boot)
 
     def encode(self) -> bytes:

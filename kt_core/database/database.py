@@ -18,7 +18,7 @@ from kt_core.database import matching
 from kt_core.database.control import BUDGET, BYPASS, EVICTIONS, HITS, MISSES
 from kt_core.database.cursor import Cursor
 from kt_core.database.environment import LONGEST_KEY, Environment, Write
-from kt_core.database.housekeeping import OVERDRAFT, PAGE, PUT_COST, RoomNeeded
+from kt_core.database.housekeeping import PAGE, PUT_COST, RoomNeeded
 from kt_core.database.number import (
     INTEGER,
     INTEGER_MAX,
@@ -325,9 +325,10 @@ class Database:
     def _store(self, txn: Write, stored: bytes, raw: bytes, now: int) -> None:
         environment = self._environment
         words, control = environment.words, environment.control
-        budget = words[BUDGET] - len(raw) - PUT_COST
-        if budget < OVERDRAFT:
-            raise RoomNeeded(stored, len(raw))
+        cost = len(raw) + PUT_COST
+        budget = words[BUDGET] - cost
+        if budget < 0 and budget < environment.housekeeper.overdraft:
+            raise RoomNeeded(stored, len(raw), cost)
         words[BUDGET] = budget
         txn.put(stored, raw)
         control.stamps[crc32(stored) & control.mask] = now
@@ -443,16 +444,17 @@ class Database:
         stamps, mask = control.stamps, control.mask
         now = int(environment.clock() * 1000)
         stored_at = now << 8
-        rows, cost = [], 0
+        rows, size = [], 0
         for key, value, expiry in items:
             stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
             raw = pack_header(expiry, stored_at) + value if stored is key else encode(key, stored, value, expiry, now)
-            cost += len(raw) + PUT_COST
+            size += len(raw)
             rows.append((stored, raw))
             stamps[crc32(stored) & mask] = now
+        cost = size + len(rows) * PUT_COST
         budget = words[BUDGET] - cost
-        if budget < OVERDRAFT:
-            raise RoomNeeded(rows[0][0], cost)
+        if budget < 0 and budget < environment.housekeeper.overdraft:
+            raise RoomNeeded(rows[0][0], size, cost)
         words[BUDGET] = budget
         txn.cursor().putmulti(rows)
 

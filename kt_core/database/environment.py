@@ -16,13 +16,27 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 import lmdb
 
-from kt_core.database.control import BUDGET, BYPASS, EVICTIONS, EXPIRATIONS, HITS, MISSES, RETRY_AT, WRITER, Settings
-from kt_core.database.files import MAX_READERS, Files
+from kt_core.database.control import (
+    BUDGET,
+    BYPASS,
+    EVICTIONS,
+    EXPIRATIONS,
+    HITS,
+    LOCK_FILE_SIZE,
+    MAX_READERS,
+    MISSES,
+    RETRY_AT,
+    TURN,
+    WRITER,
+    Settings,
+)
+from kt_core.database.files import Files
 from kt_core.database.group import GroupCommit, as_ours
 from kt_core.database.housekeeping import Housekeeper, RoomNeeded
 from kt_core.database.place import private_directory
@@ -45,6 +59,8 @@ SMALLEST: Final = 1 << 20
 LONGEST_KEY: Final = 1 << 28
 _MAX_DATABASES = 200
 _BYPASS_RETRY = 100  # milliseconds between attempts to leave the bypass
+_TICK = b"tick"  # the one record beside the logical databases, whose names are numbers
+_SWEEPS = 3  # after as many, a value that still finds no room is given up
 _OLD_READER = 100  # transactions
 
 
@@ -157,7 +173,7 @@ class Environment:
 
     def _databases(self) -> int:
         with self.handle.begin() as txn:
-            made = int(txn.stat()["entries"])
+            made = txn.stat()["entries"] - (txn.get(_TICK) is not None)
         return max(made, self.options.databases)
 
     def abandon(self) -> None:
@@ -216,9 +232,8 @@ class Environment:
         with self.lock:
             words = self.words
             if words[BUDGET] < 0 or words[BYPASS]:
-                self._keep_house()
-            retried = False
-            while True:
+                self._keep_house(RoomNeeded())
+            for attempt in count():
                 txn: Write = self.begin(self.dbis[index], None, True)
                 words = self.words
                 words[WRITER] = 1
@@ -230,28 +245,30 @@ class Environment:
                 except BaseException as error:
                     words[WRITER] = 0
                     txn.abort()
-                    if retried or not self._make_room(error):
+                    if not self._make_room(error, attempt):
                         if isinstance(error, lmdb.Error):
                             raise as_ours(error, self.directory) from error
                         raise
-                    retried = True
+            raise AssertionError("unreachable")
 
-    def _make_room(self, error: BaseException) -> bool:
+    def _make_room(self, error: BaseException, attempt: int) -> bool:
         """Do what the failure of a write asks for; tell whether to run it again."""
         if isinstance(error, RoomNeeded):
-            self._keep_house(error.key, error.size)
+            self._keep_house(error)
             return True
-        if isinstance(error, lmdb.MapFullError) and self.evicts:
+        if isinstance(error, lmdb.MapFullError) and self.evicts and attempt <= _SWEEPS:
             # Eviction keeps the map from filling. What fills it is a stopped reader, or large values whose pages
-            # found no gap between small ones: one more sweep settles the latter.
-            self.in_transaction(self.housekeeper.make_room)
+            # find no gap between small ones: ever larger sweeps settle the latter.
+            self.in_transaction(self.housekeeper.make_room, attempt)
+            # LMDB uses pages again two transactions after the one that freed them, and commits only what changed.
+            self.in_transaction(lambda txn: txn.put(_TICK, b"%d" % self.words[TURN]))
             return True
         return False
 
-    def _keep_house(self, key: bytes = b"", need: int = 0) -> None:
+    def _keep_house(self, wanted: RoomNeeded) -> None:
         if self.words[BYPASS]:
             self._leave_bypass()
-        self.in_transaction(self.housekeeper.run, key, need)
+        self.in_transaction(self.housekeeper.run, wanted)
 
     def in_transaction(self, work: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that reads without copying in a write transaction of its own; the lock is held already."""
@@ -326,7 +343,7 @@ class Environment:
         """Return `max_size` (bytes), and what all processes together counted since the files were made."""
         settings = self.files.settings
         return {
-            "max_size": settings.map_size + settings.file_size,
+            "max_size": settings.map_size + settings.file_size + LOCK_FILE_SIZE,
             "hits": self.control.total(HITS),
             "misses": self.control.total(MISSES),
             "evictions": self.words[EVICTIONS],

@@ -25,16 +25,14 @@ from dataclasses import replace
 from pathlib import Path
 from struct import Struct
 
-from kt_core.database.control import BEING_MADE, FORMAT, PAGE, Control, Settings
+from kt_core.database.control import BEING_MADE, FORMAT, LOCK_FILE_SIZE, PAGE, Control, Settings
 from kt_core.database.place import CONTROL_FILE
 from kt_core.errors import Damaged, Misconfigured
 
 logger = logging.getLogger("kt_core.database")
 
-MAX_READERS = 2048
 GATE_PATIENCE = 30.0  # seconds
 
-_LOCK_FILE_SIZE = PAGE + MAX_READERS * 64  # LMDB: a header below one page, then 64 bytes a reader
 _DATA_PAGE = mmap.PAGESIZE  # what LMDB takes for its pages
 _META = Struct("=IIQQ" + "IHHQQQQQ" * 2 + "QQ")
 _META_OFFSET = 16  # LMDB's page header
@@ -212,7 +210,7 @@ class Gate:
             (self._directory / name).unlink(missing_ok=True)
         self._write_control(replace(self._wanted, format=BEING_MADE))
         # LMDB maps its lock file writable and would only stretch it: on a full tmpfs touching it is SIGBUS.
-        _make(self._directory / "lock.mdb", _LOCK_FILE_SIZE)
+        _make(self._directory / "lock.mdb", LOCK_FILE_SIZE)
         return self._wanted
 
     def _write_control(self, settings: Settings) -> None:

@@ -69,12 +69,12 @@ class GroupCommit:
 
         try:
             if environment.words[BUDGET] < 0:
-                raise RoomNeeded(b"", 0)
+                raise RoomNeeded
             with child(False) as attempt:
                 return operation(attempt)
         except RoomNeeded as wanted:
             with child(True) as chores:
-                environment.housekeeper.run(chores, wanted.key, wanted.size)
+                environment.housekeeper.run(chores, wanted)
             with child(False) as attempt:
                 return operation(attempt)
 

@@ -35,9 +35,6 @@ PAGE: Final = mmap.PAGESIZE
 PUT_COST: Final = 2048
 """What a write spends of the budget besides its bytes: it also copies pages."""
 
-OVERDRAFT: Final = -(256 << 10)
-"""How far below zero a transaction may take the budget before it needs `RoomNeeded`."""
-
 _GRANT = 128 << 10
 _AHEAD = 8 << 20  # bytes reserved ahead: 64 writes of 16 copied pages are half of it
 _STEP = 4 << 20  # bytes by which a reservation grows
@@ -63,10 +60,11 @@ class Candidate(NamedTuple):
 class RoomNeeded(Exception):
     """A transaction is about to write more than the budget allows: abort it, make room, and run it again."""
 
-    def __init__(self, key: bytes, size: int) -> None:
-        super().__init__(key, size)
+    def __init__(self, key: bytes = b"", size: int = 0, cost: int = 0) -> None:
+        super().__init__(key, size, cost)
         self.key = key
         self.size = size
+        self.cost = cost
 
 
 class Housekeeper:
@@ -78,14 +76,16 @@ class Housekeeper:
         self.largest = self._map_size // 8
         """The largest record, in bytes: LMDB needs that much in one piece, besides the room to copy."""
         self._grant = min(_GRANT, self._map_size // 64)
+        self.overdraft = -2 * self._grant
+        """How far below zero a transaction may take the budget before it must raise `RoomNeeded`."""
 
-    def run(self, txn: View, key: bytes, need: int) -> None:
-        """Make room for `need` bytes about to be written near a stored key, and grant a new budget.
+    def run(self, txn: View, wanted: RoomNeeded) -> None:
+        """Make room for what is about to be written near a stored key, and grant a budget that covers its cost.
 
         `StoreFull` if the record is too large for this database, or if there is no room and nothing may be evicted.
         """
         environment = self._environment
-        words = environment.words
+        words, need = environment.words, wanted.size
         if need > self.largest:
             raise StoreFull(
                 f"the record has {need} bytes, and {environment.directory} takes records up to {self.largest} "
@@ -93,7 +93,7 @@ class Housekeeper:
             )
         turn = words[TURN] = words[TURN] + 1
         if turn <= 4 * HANDS or turn % _RESEED_EVERY == 0:
-            environment.control.move_hand(turn % HANDS, 0, key)
+            environment.control.move_hand(turn % HANDS, 0, wanted.key)
         if turn % _READER_CHECK_EVERY == 0:
             environment.handle.reader_check()
             if not environment.files.are_current():
@@ -109,12 +109,11 @@ class Housekeeper:
                 raise StoreFull(
                     f"{environment.directory} is full, and evicts nothing: raise its max_size, or delete something"
                 )
-        words[BUDGET] = self._grant + need
+        words[BUDGET] = max(self._grant, wanted.cost)
 
-    def make_room(self, txn: View) -> None:
-        """Evict a sixteenth of the map at once, for a write that found no contiguous room."""
-        if self._environment.evicts:
-            self._evict(txn, self._map_size // 16)
+    def make_room(self, txn: View, attempt: int) -> None:
+        """Evict a part of the map at once, for a write that found no contiguous room: a sixteenth, then twice that."""
+        self._evict(txn, self._map_size >> max(1, 4 - attempt))
 
     # -- space -----------------------------------------------------------------------------------------
 
