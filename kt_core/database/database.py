@@ -8,16 +8,18 @@ Semantics: Kyoto Tycoon protocol reference, sections 3 to 6.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import islice
 from typing import Final
 from zlib import crc32
 
+import lmdb
+
 from kt_core.database import matching
 from kt_core.database.control import BUDGET, BYPASS, EVICTIONS, HITS, MISSES
 from kt_core.database.cursor import Cursor
-from kt_core.database.environment import LONGEST_KEY, Environment, Write
+from kt_core.database.environment import LONGEST_KEY, Environment, Reading, Write
 from kt_core.database.housekeeping import PAGE, PUT_COST, RoomNeeded
 from kt_core.database.number import (
     INTEGER,
@@ -78,11 +80,15 @@ class Database:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value, or None."""
-        begin, dbis, counts, stamps, mask, words, clock = self._environment.reading
+        reading = begin, dbis, counts, stamps, mask, words, clock = self._environment.reading
         stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
-        txn = begin(dbis[self._index])
-        raw: bytes | None = txn.get(stored)
-        txn.abort()
+        try:
+            txn = begin(dbis[self._index])
+            raw: bytes | None = txn.get(stored)
+            txn.abort()
+        except lmdb.Error as error:
+            self._environment.retry(reading, error)
+            return self.get(key)
         if raw is not None:
             expiry, flags = unpack_header(raw)
             now = clock() * 1000
@@ -99,14 +105,21 @@ class Database:
 
     def get_bulk(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """Return the values of those keys that have one, as of one instant."""
-        begin, dbis, counts, stamps, mask, words, clock = self._environment.reading
+        asked = keys if isinstance(keys, list | dict) else list(keys)
+        while True:
+            reading = self._environment.reading
+            try:
+                return self._get_bulk(asked, reading)
+            except lmdb.Error as error:
+                self._environment.retry(reading, error)
+
+    def _get_bulk(self, keys: Collection[bytes], reading: Reading) -> dict[bytes, bytes]:
+        begin, dbis, counts, stamps, mask, words, clock = reading
         txn = begin(dbis[self._index])
         read, unpack = txn.get, unpack_header
         now = 0 if words[BYPASS] else int(clock() * 1000)
         found: dict[bytes, bytes] = {}
-        asked = 0
         for key in keys:
-            asked += 1
             stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
             raw = read(stored)
             if raw is None:
@@ -123,16 +136,22 @@ class Database:
             stamps[crc32(stored) & mask] = now
         txn.abort()
         counts[HITS] += len(found)
-        counts[MISSES] += asked - len(found)
+        counts[MISSES] += len(keys) - len(found)
         return found
 
     def get_record(self, key: bytes) -> Record | None:
         """Return the value with its expiry, or None."""
         environment = self._environment
         stored = stored_key(key)
-        txn = environment.begin(environment.dbis[self._index])
-        raw = self._visible(key, stored, txn.get(stored), int(environment.clock() * 1000))
-        txn.abort()
+        reading = environment.reading
+        try:
+            txn = environment.begin(environment.dbis[self._index])
+            found: bytes | None = txn.get(stored)
+            txn.abort()
+        except lmdb.Error as error:
+            environment.retry(reading, error)
+            return self.get_record(key)
+        raw = self._visible(key, stored, found, int(environment.clock() * 1000))
         return to_record(raw) if raw is not None and not environment.words[BYPASS] else None
 
     def check(self, key: bytes) -> tuple[int, int] | None:

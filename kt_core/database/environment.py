@@ -1,7 +1,7 @@
 """One LMDB environment in this process: opened once, reopened after fork, written by one thread at a time.
 
 Reads begin a transaction of their own and never wait. Everything else holds `lock`, a plain lock of this
-process: so `os.fork` (which takes it, too) never copies a write transaction or a cursor in mid-flight, and
+process: so `os.fork` (which takes it, too) never comes upon a write transaction or a cursor in mid-flight, and
 threads wait for each other without troubling LMDB's mutex. Between processes LMDB's robust mutex decides.
 
 Durability ``process`` writes through a shared map and survives the death of any process. Durability ``commit``
@@ -52,6 +52,8 @@ View: TypeAlias = "lmdb.Transaction[memoryview]"
 """A write transaction that reads without copying: what it gives is valid until it writes."""
 
 Begin: TypeAlias = "Callable[..., lmdb.Transaction[Any]]"
+Reading: TypeAlias = "tuple[Begin, list[Any], memoryview, memoryview[float], int, memoryview, Callable[[], float]]"
+"""How a transaction begins, the handles, this process's counts, the stamps and their mask, the words, the clock."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -99,6 +101,8 @@ class Environment:
         self.lock = threading.Lock()
         self._group: GroupCommit | None = None
         self.begin: Begin = _closed
+        self._opening = threading.Lock()
+        self._indices: dict[Any, int] = {}  # of every handle there ever was: callers may hold one from before a fork
         self._abandoned: list[lmdb.Environment] = []
         self._open()
 
@@ -139,83 +143,89 @@ class Environment:
             self.durable = files.settings.durability == "commit"
             self._group = GroupCommit(self) if self.durable else None
             self.evicts = files.settings.eviction == "lru"
-            self.handle = lmdb.open(
-                str(self.directory),
-                map_size=files.settings.map_size,
-                mode=0o600,
-                create=True,
-                # A shared writable map makes a commit cost 1.5 µs instead of 15; fsync needs neither.
-                writemap=not self.durable,
-                map_async=not self.durable,
-                sync=self.durable,
-                metasync=self.durable,
-                readahead=False,
-                meminit=False,
-                max_readers=MAX_READERS,
-                max_dbs=_MAX_DATABASES,
-                max_spare_txns=1,
-                lib_version=0,
-            )
-            files.complete()
+            self._open_handle()
+
+    def _open_handle(self) -> None:
+        """Open LMDB's part, the only one that a fork does not leave open."""
+        self.handle = _open_lmdb(self.directory, self.files.settings)
+        try:
+            self.files.complete()
             self.handle.reader_check()
             self.housekeeper = Housekeeper(self)
             self.housekeeper.reserve(0)
             self.dbis = [self.handle.open_db(b"%d" % index) for index in range(self._databases())]
             with self.handle.begin(write=True):
-                files.control.join()
-        self._let_read(self.handle.begin)
+                self.control.join()
+        except BaseException:
+            self.handle.close()
+            raise
+        self._indices |= {dbi: index for index, dbi in enumerate(self.dbis)}
+        self._let_begin(self.handle.begin)
 
-    def _let_read(self, begin: Begin) -> None:
+    def _let_begin(self, begin: Begin) -> None:
         """Set how transactions begin, and gather in one tuple all that a point read needs: it costs one look-up."""
         self.begin = begin
         control = self.control
-        self.reading = (begin, self.dbis, control.counts, control.stamps, control.mask, self.words, self.clock)
+        self.reading: Reading = (begin, self.dbis, control.counts, control.stamps, control.mask, self.words, self.clock)
 
     def _databases(self) -> int:
         with self.handle.begin() as txn:
             made = txn.stat()["entries"] - (txn.get(_TICK) is not None)
         return max(made, self.options.databases)
 
+    def _begin_anew(
+        self, db: Any = None, parent: Any = None, write: bool = False, buffers: bool = False
+    ) -> lmdb.Transaction[Any]:
+        with self._opening:
+            if self.begin == self._begin_anew:
+                if self.files.are_current():
+                    self._open_handle()
+                else:
+                    self._open()
+        return self.begin(self.dbis[self._indices[db]] if db is not None else None, parent, write, buffers)
+
     def abandon(self) -> None:
         """Open the directory anew at the next use: somebody has removed the files under the open ones."""
         logger.error("%s was removed while in use; it is made anew", self.directory)
         # The old handle stays open unused: another thread may be reading from it.
         self._abandoned.append(self.handle)
-        self._let_read(self._begin_anew)
+        self._let_begin(self._begin_anew)
 
     def before_fork(self) -> None:
-        """Let no write and no scan be under way while the process is copied."""
-        # A signal handler that forks in mid-write would wait for itself: better to go on than to hang.
-        self.lock.acquire(timeout=5)
+        """Close LMDB's part, which must not be in two processes; each opens it again at its next use.
+
+        A child cannot close an environment it inherited either: LMDB would clear the parent's reader slots.
+        """
+        self.lock.acquire()
+        self._opening.acquire()
+        if self.begin != self._begin_anew:
+            self._let_begin(self._begin_anew)
+            self.handle.close()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        if self.lock.locked():
-            self.lock.release()
+        self._opening.release()
+        self.lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's transactions; the first use opens the environment anew."""
+        """Go on, with locks that no vanished thread holds."""
         self.lock = threading.Lock()
-        self._let_read(self._begin_anew)
+        self._opening = threading.Lock()
+        self._group = GroupCommit(self) if self.durable else None
 
-    def _begin_anew(
-        self, db: Any = None, parent: Any = None, write: bool = False, buffers: bool = False
-    ) -> lmdb.Transaction[Any]:
-        old = self.dbis
-        with _registry_lock:
-            if self.begin == self._begin_anew:
-                inherited = self.files
-                if self.handle not in self._abandoned:
-                    self.handle.close()
-                self._open()
-                inherited.close()
-        return self.begin(self.dbis[old.index(db)] if db is not None else None, parent, write, buffers)
+    def retry(self, reading: object, error: lmdb.Error) -> None:
+        """Return if a read that failed should be done again, because of a fork meanwhile; else raise what it means."""
+        if reading is not self.reading:
+            return
+        if isinstance(error, lmdb.ReadersFullError) and self.handle.reader_check():
+            return
+        raise as_ours(error, self.directory) from error
 
     def close(self) -> None:
         """Close the environment in this process; other processes go on."""
         with _registry_lock, self.lock:
             _registry.pop(os.path.realpath(self.directory), None)
-            self._let_read(_closed)
+            self._let_begin(_closed)
             self.handle.close()
             self.files.close()
             self.control.close()
@@ -256,7 +266,11 @@ class Environment:
         if isinstance(error, RoomNeeded):
             self._keep_house(error)
             return True
-        if isinstance(error, lmdb.MapFullError) and self.evicts and attempt <= _SWEEPS:
+        if not isinstance(error, lmdb.MapFullError):
+            return False
+        if self.handle.reader_check():
+            return True  # a killed process had held on to pages
+        if self.evicts and attempt <= _SWEEPS:
             # Eviction keeps the map from filling. What fills it is a stopped reader, or large values whose pages
             # find no gap between small ones: ever larger sweeps settle the latter.
             self.in_transaction(self.housekeeper.make_room, attempt)
@@ -371,6 +385,29 @@ def _refuse_other_options(environment: Environment, options: DatabaseOptions) ->
         )
     if options.databases > len(environment.dbis):
         raise InvalidInput(f"{environment.directory} is already open with {len(environment.dbis)} logical databases")
+
+
+def _open_lmdb(directory: Path, settings: Settings) -> lmdb.Environment:
+    durable = settings.durability == "commit"
+    try:
+        return lmdb.open(
+            str(directory),
+            map_size=settings.map_size,
+            mode=0o600,
+            # A shared writable map makes a commit cost 1.5 µs instead of 15; fsync needs neither.
+            writemap=not durable,
+            map_async=not durable,
+            sync=durable,
+            metasync=durable,
+            readahead=False,
+            meminit=False,
+            max_readers=MAX_READERS,
+            max_dbs=_MAX_DATABASES,
+            max_spare_txns=1,
+            lib_version=0,
+        )
+    except lmdb.Error as error:
+        raise Misconfigured(f"LMDB cannot open {directory}: {error}") from error
 
 
 def _closed(*_: Any, **__: Any) -> Any:

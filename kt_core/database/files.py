@@ -99,12 +99,15 @@ class Gate:
         self._descriptor = _open_private(self._directory / "gate")
         try:
             self._lock()
-            return self._files()
+            self._entered = self._files()
         except BaseException:
             os.close(self._descriptor)
             raise
+        return self._entered
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is not None:
+            self._entered.close()
         os.close(self._descriptor)
 
     def _lock(self) -> None:

@@ -16,7 +16,7 @@ import lmdb
 
 from kt_core.database.control import BUDGET
 from kt_core.database.housekeeping import RoomNeeded
-from kt_core.errors import KTError, StoreFull
+from kt_core.errors import Damaged, KTError, StoreFull
 
 if TYPE_CHECKING:
     from kt_core.database.environment import Environment, Write
@@ -75,8 +75,12 @@ class GroupCommit:
         except RoomNeeded as wanted:
             with child(True) as chores:
                 environment.housekeeper.run(chores, wanted)
-            with child(False) as attempt:
-                return operation(attempt)
+        except lmdb.MapFullError:
+            if not environment.handle.reader_check():
+                raise
+            # A killed process had held on to pages; now there are some.
+        with child(False) as attempt:
+            return operation(attempt)
 
 
 def as_ours(error: BaseException, directory: Path) -> BaseException:
@@ -85,4 +89,6 @@ def as_ours(error: BaseException, directory: Path) -> BaseException:
         return StoreFull(f"{directory} is full: raise its max_size, or look for a stopped process that reads it")
     if isinstance(error, lmdb.DiskError):
         return StoreFull(f"the file system of {directory} is full, or failing: {error}")
+    if isinstance(error, lmdb.Error):
+        return Damaged(f"the database {directory} cannot be read: {error}; it is checked when it is opened next")
     return error

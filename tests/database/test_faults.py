@@ -1,0 +1,223 @@
+"""Bad days: processes killed and stopped in the middle of their work, full disks, forks under load."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kt_cache.stores.embedded import EmbeddedStore
+from kt_core.database import Database, DatabaseOptions, Environment
+from kt_core.database.control import RETRY_AT
+from tests.processes import ROOT, python, running
+
+_STOPPED_IN_A_READ = """
+import os, signal, sys
+from kt_core.database import DatabaseOptions, Environment
+environment = Environment.open(sys.argv[1], DatabaseOptions(max_size=int(sys.argv[2])))
+txn = environment.begin(environment.dbis[0])
+before = txn.get(b"key")
+print("reading", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+assert txn.get(b"key") == before
+txn.abort()
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+_COUNT = """
+import sys, threading
+from kt_core.database import Database, DatabaseOptions, Environment, Origin
+database = Database(Environment.open(sys.argv[1], DatabaseOptions(durability=sys.argv[2])))
+def count():
+    for _ in range(int(sys.argv[3])):
+        database.increment(b"count", 1, Origin.TRY)
+threads = [threading.Thread(target=count) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+@pytest.mark.parametrize(("durability", "kills"), [("process", 200), ("commit", 50)])
+def test_killed_writers_leave_nothing_torn_or_lost(tmp_path: Path, durability: str, kills: int) -> None:
+    """SIGKILL at random instants: acknowledged values are there, whole; no lock is stuck, no reader slot is lost."""
+    found = json.loads(python("-m", "tests.database.crashing", tmp_path / "db", kills, durability))
+
+    assert found.pop("writes") > kills
+    assert found.pop("readers") <= 40
+    assert found == {"kills": kills, "torn": 0, "stale": 0, "died": 0}
+
+
+class TestStoppedReader:
+    """A process stopped inside a read holds on to all pages it can see, until others find the map full."""
+
+    SIZE = 2 << 20
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[EmbeddedStore]:
+        environment = Environment.open(tmp_path / "db", DatabaseOptions(max_size=self.SIZE))
+        yield EmbeddedStore(Database(environment))
+        environment.close()
+
+    def test_no_exception_and_nothing_stale(self, store: EmbeddedStore, tmp_path: Path) -> None:
+        environment = store._environment
+        store.set(b"key", b"before", None)
+        with running(_STOPPED_IN_A_READ, tmp_path / "db", self.SIZE) as reader:
+            assert reader.stdout is not None
+            assert reader.stdin is not None
+            assert reader.stdout.readline() == "reading\n"
+            os.waitpid(reader.pid, os.WUNTRACED)
+
+            number = 0
+            while not environment.bypassed:
+                number += 1
+                store.set(b"key", b"%d" % number, None)
+                store.set(b"other%d" % number, b"x" * 1000, None)
+                assert store.get(b"key") in (b"%d" % number, None)
+            store.set(b"key", b"after", None)
+            assert store.get(b"key") is None
+            assert store.get_many([b"key"]) == {}
+            assert store.add(b"key", b"added", None) is True
+            assert store.touch(b"key", 10) is False
+            assert store.incr(b"count", 1) is None
+            assert store.incr(b"count", 1, initial=5) == 6
+            assert store.delete(b"key") is False
+            assert store.compare_and_set(b"key", b"before", b"x") is False
+            assert store.keys() == []
+            assert store.clear_prefix(b"") == 0
+            store.clear()
+
+            os.kill(reader.pid, signal.SIGCONT)
+            assert reader.stdout.readline() == "done\n"
+            environment.words[RETRY_AT] = 0  # no need to wait for the next attempt
+            store.set(b"key", b"again", None)
+            assert store.get(b"key") == b"again"
+            assert store.keys() == [b"key"]
+            assert not environment.bypassed
+
+    def test_a_killed_one_is_noticed(self, store: EmbeddedStore, tmp_path: Path) -> None:
+        """The pages that a reader held on to are free again as soon as somebody needs them."""
+        with running(_STOPPED_IN_A_READ, tmp_path / "db", self.SIZE) as reader:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "reading\n"
+            reader.kill()
+            reader.wait()
+            for number in range(3000):
+                store.set(b"key%d" % number, b"x" * 1000, None)
+                assert store.get(b"key%d" % number) == b"x" * 1000
+
+
+@pytest.mark.parametrize(("durability", "each"), [("process", 2000), ("commit", 25)])
+def test_threads_and_processes_count_to_the_exact_sum(tmp_path: Path, durability: str, each: int) -> None:
+    options = DatabaseOptions(durability="commit" if durability == "commit" else "process")
+    environment = Environment.open(tmp_path / "db", options)
+    database = Database(environment)
+    database.increment(b"count", 0)
+
+    def count() -> None:
+        for _ in range(each):
+            database.increment(b"count", 1)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    others = [
+        subprocess.Popen([sys.executable, "-c", _COUNT, tmp_path / "db", durability, str(each)], cwd=ROOT)
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [other.wait(60) for other in others] == [0, 0, 0]
+
+    assert database.increment(b"count", 0) == (4 + 3 * 4) * each
+    environment.close()
+
+
+class FullDisk:
+    """A tiny file system of its own, in a mount namespace that needs no privileges where the kernel allows that."""
+
+    CODE = """
+import json, logging, os, sys
+from pathlib import Path
+from kt_cache.stores.embedded import EmbeddedStore
+from kt_core.database import Database, DatabaseOptions, Environment
+from kt_core.errors import KTError
+place, durability = Path(sys.argv[1]), sys.argv[2]
+eviction = "none" if durability == "commit" else "lru"
+options = DatabaseOptions(max_size=64 << 20, durability=durability, eviction=eviction)
+try:
+    store = EmbeddedStore(Database(Environment.open(place / "db", options)))
+except KTError as error:
+    print(json.dumps({"refused": str(error)}))
+    sys.exit()
+refused = wrong = 0
+def write(count):
+    global refused, wrong
+    for number in range(count):
+        key, value = b"key%d" % (number % 4000), b"%d" % number * 60
+        try:
+            store.set(key, value, None)
+        except KTError:
+            refused += 1
+        else:
+            wrong += store.get(key) != value
+write(2000)
+with open(place / "ballast", "wb", buffering=0) as ballast:
+    try:
+        while True:
+            ballast.write(bytes(4096))
+    except OSError:
+        pass
+write(40000)
+os.unlink(place / "ballast")
+before = refused
+write(2000)
+print(json.dumps({"refused": refused, "refused_after": refused - before, "wrong": wrong}))
+"""
+
+    @staticmethod
+    def run(tmp_path: Path, size: str, durability: str) -> dict[str, object] | None:
+        """Return what the code printed, or None where no file system can be mounted."""
+        mount = f'mount -t tmpfs -o size={size} tmpfs "$1" && exec "$0" -c "$2" "$1" {durability}'
+        if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
+            return None
+        done = subprocess.run(
+            ["unshare", "-rm", "sh", "-c", mount, sys.executable, str(tmp_path), FullDisk.CODE],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (done.returncode, done.stderr)  # SIGBUS would be -7
+        found: dict[str, object] = json.loads(done.stdout)
+        return found
+
+
+class TestFullDisk:
+    """No signal, no exception for a cache, a clear one for a durable store; and all is well once there is room."""
+
+    def test_a_cache_goes_on_within_what_it_has(self, tmp_path: Path) -> None:
+        found = FullDisk.run(tmp_path, "24m", "process")
+        if found is None:
+            pytest.skip("no file system can be mounted here")
+        assert found == {"refused": 0, "refused_after": 0, "wrong": 0}
+
+    def test_a_durable_store_refuses_and_loses_nothing(self, tmp_path: Path) -> None:
+        found = FullDisk.run(tmp_path, "2m", "commit")
+        if found is None:
+            pytest.skip("no file system can be mounted here")
+        assert found["refused"] != 0
+        assert found["refused_after"] == found["wrong"] == 0
+
+    def test_no_room_even_to_begin(self, tmp_path: Path) -> None:
+        found = FullDisk.run(tmp_path, "1m", "process")
+        if found is None:
+            pytest.skip("no file system can be mounted here")
+        assert "no room" in str(found["refused"])
