@@ -1,0 +1,1 @@
+"""The example site: the airports of the world, served with kt-cache."""

@@ -1,0 +1,149 @@
+"""Start the site, drive it cold and warm over HTTP, print what was measured, and leave it open for a visitor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection, HTTPException
+from itertools import cycle, islice
+from time import monotonic, perf_counter, sleep
+from typing import Any
+
+from .server import WORKERS, Site, serve
+
+PAGES = {
+    "Home": "/",
+    "Search": "/search/?q=san",
+    "Country (Japan)": "/country/JP/",
+    "Airport (Frankfurt)": "/airport/EDDF/",
+    "Airport (South Pole)": "/airport/NZSP/",
+    "World in figures": "/world/",
+}
+WARM_VISITS = 12
+PATIENCE = 60  # seconds
+
+
+def progress(text: str) -> None:
+    """Replace the last line of progress, where somebody is looking."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+class SiteFailed(Exception):
+    """The site does not answer as it should."""
+
+
+def get(connection: HTTPConnection, path: str) -> tuple[float, bytes]:
+    """Fetch a page; return the milliseconds that took, and the body."""
+    started = perf_counter()
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, HTTPException) as error:
+        raise SiteFailed(f"no answer to {path}, has a worker died? ({error!r})") from error
+    if response.status != 200:
+        raise SiteFailed(f"{path} was answered with {response.status} {response.reason}")
+    return (perf_counter() - started) * 1000, body
+
+
+def live_data(connection: HTTPConnection) -> dict[str, Any]:
+    _, body = get(connection, "/live/data.json")
+    data: dict[str, Any] = json.loads(body)
+    return data
+
+
+@contextmanager
+def connected(site: Site) -> Iterator[list[HTTPConnection]]:
+    """Connect to every worker of the site, once all of them answer."""
+    connections: dict[int, HTTPConnection] = {}
+    deadline = monotonic() + PATIENCE
+    with ExitStack() as stack:
+        while len(connections) < WORKERS:
+            connection = stack.enter_context(closing(HTTPConnection(site.host, site.port, timeout=PATIENCE)))
+            worker = live_data(connection)["process"]
+            if connections.setdefault(worker, connection) is not connection:
+                connection.close()  # the worker that is first to accept a connection has it, so try again
+                sleep(0.02)
+            if monotonic() > deadline:
+                raise SiteFailed(f"only {len(connections)} of {WORKERS} workers answered")
+        yield list(connections.values())
+
+
+def measure(connections: list[HTTPConnection], path: str) -> tuple[float, float]:
+    """Return the milliseconds of the first visit, and the median of those after it."""
+    cold, *warm = (get(connection, path)[0] for connection in islice(cycle(connections), 1 + WARM_VISITS))
+    return cold, statistics.median(warm)
+
+
+def print_table(connections: list[HTTPConnection]) -> None:
+    print(f"{'page':<22}{'cold ms':>10}{'warm ms':>10}{'times faster':>15}")
+    for page, path in PAGES.items():
+        progress(f"visiting {path}, once cold and {WARM_VISITS} times warm")
+        cold, warm = measure(connections, path)
+        progress("")
+        print(f"{page:<22}{cold:>10.1f}{warm:>10.2f}{cold / warm:>15.0f}", flush=True)
+
+
+def drive(site: Site) -> None:
+    progress("starting the site")
+    with connected(site) as connections:
+        progress("")
+        print_table(connections)
+        data = live_data(connections[0])
+    stats = data["stats"]
+    print(
+        f"\nhit ratio {100 * stats['hit_ratio']:.1f} % ({stats['hits']:,} hits, {stats['misses']:,} misses), "
+        f"{stats['entries']:,} entries, {data['latency']['workers']} worker processes"
+    )
+
+
+def stay(site: Site) -> None:
+    """Serve until the user ends it."""
+    print(f"\n{site.url} is open, and {site.url}live/ shows the cache; Ctrl-C ends it.", flush=True)
+    code = site.process.wait()
+    raise SiteFailed(f"gunicorn ended by itself, with {code}")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m example_project.demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the table instead of staying open")
+    parser.add_argument("--port", type=int, default=0, help="loopback port of the site (default: any free one)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, interrupt)
+    driven = False
+    try:
+        with serve(options.port) as site:
+            drive(site)
+            driven = True
+            if not options.once:
+                stay(site)
+    except (SiteFailed, OSError, OverflowError) as error:
+        progress("")
+        print(f"The demo failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        if driven:
+            return 0
+        progress("")
+        print("The demo was interrupted before it was done.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

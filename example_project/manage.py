@@ -1,0 +1,11 @@
+"""Django's command line for the example site."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
+    execute_from_command_line()

@@ -1,0 +1,18 @@
+"""The addresses of the site."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("search/", views.search, name="search"),
+    path("country/<slug:code>/", views.country, name="country"),
+    path("airport/<slug:code>/", views.airport, name="airport"),
+    path("random/", views.anywhere, name="anywhere"),
+    path("world/", views.world, name="world"),
+    path("live/", views.live, name="live"),
+    path("live/data.json", views.live_data, name="live-data"),
+]
