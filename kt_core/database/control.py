@@ -5,7 +5,7 @@ LMDB's own file holds the records. This one holds what must be read or written w
 =========  =====================================================================================
 page 0     who wrote the files and with what settings (`Settings`); read once, at open
 page 1     64 words of 8 bytes; all but the statistics are written under the write lock
-page 2     8 clock hands, 512 bytes each: the keys at which the next sweep goes on
+page 2     the clock hand: the key at which the next sweep for expired records goes on
 page 3-4   128 processes, 64 bytes each: process id and its own counts, so none is lost to a race
 the rest   access stamps: 8 bytes (a double, milliseconds) for each slot; a key's slot is its CRC-32
 =========  =====================================================================================
@@ -25,7 +25,6 @@ from typing import Final
 PAGE: Final = 4096
 FORMAT: Final = 1
 BEING_MADE: Final = 0  # the format of files that no process has finished making
-HANDS: Final = 8
 PROCESSES: Final = 128
 MAX_READERS: Final = 1024
 LOCK_FILE_SIZE: Final = PAGE + MAX_READERS * 64  # LMDB: a header below one page, then 64 bytes a reader
@@ -33,9 +32,7 @@ LOCK_FILE_SIZE: Final = PAGE + MAX_READERS * 64  # LMDB: a header below one page
 _MAGIC = b"kt-cache control"
 _HEADER = Struct(">16sIQQ8s8s36s")
 _HAND = Struct(">HH")
-_HAND_SIZE = PAGE // HANDS
-_LONGEST_HAND = _HAND_SIZE - _HAND.size
-_WORDS_AT, _HANDS_AT, _PROCESSES_AT, _STAMPS_AT = PAGE, 2 * PAGE, 3 * PAGE, 5 * PAGE
+_WORDS_AT, _HAND_AT, _PROCESSES_AT, _STAMPS_AT = PAGE, 2 * PAGE, 3 * PAGE, 5 * PAGE
 _PROCESS_WORDS = 8
 _BYTES_PER_STAMP_SLOT = 256
 
@@ -114,8 +111,8 @@ class Control:
         self.settings = settings
         self._map = mmap.mmap(descriptor, settings.file_size)
         view = memoryview(self._map)
-        self.words = view[_WORDS_AT:_HANDS_AT].cast("q")
-        self._hands = view[_HANDS_AT:_PROCESSES_AT]
+        self.words = view[_WORDS_AT:_HAND_AT].cast("q")
+        self._hand = view[_HAND_AT:_PROCESSES_AT]
         self._processes = view[_PROCESSES_AT:_STAMPS_AT].cast("q")
         self.stamps = view[_STAMPS_AT : _STAMPS_AT + settings.slots * 8].cast("d")
         self.mask = settings.slots - 1
@@ -156,21 +153,20 @@ class Control:
         pids = {self._process(index)[PID] for index in range(PROCESSES)} - {0}
         return sum(map(_is_running, pids))
 
-    def hand(self, index: int) -> tuple[int, bytes]:
-        """Return where a clock hand stands: the logical database and the stored key."""
-        start = index * _HAND_SIZE
-        database, size = _HAND.unpack_from(self._hands, start)
-        return database, bytes(self._hands[start + _HAND.size : start + _HAND.size + min(size, _LONGEST_HAND)])
+    @property
+    def hand(self) -> tuple[int, bytes]:
+        """Where the sweep for expired records goes on: the logical database and the stored key."""
+        database, size = _HAND.unpack_from(self._hand)
+        return database, bytes(self._hand[_HAND.size : _HAND.size + size])
 
-    def move_hand(self, index: int, database: int, key: bytes) -> None:
-        """Leave a clock hand at a key; one longer than 508 bytes is cut (a hand is only a place to begin)."""
-        key = key[:_LONGEST_HAND]
-        start = index * _HAND_SIZE
-        self._hands[start : start + _HAND.size + len(key)] = _HAND.pack(database, len(key)) + key
+    @hand.setter
+    def hand(self, place: tuple[int, bytes]) -> None:
+        database, key = place
+        self._hand[: _HAND.size + len(key)] = _HAND.pack(database, len(key)) + key
 
     def close(self) -> None:
         """Unmap the file."""
-        for view in (self.words, self.counts, self._hands, self._processes, self.stamps):
+        for view in (self.words, self.counts, self._hand, self._processes, self.stamps):
             view.release()
         self._map.close()
 

@@ -19,8 +19,9 @@ import lmdb
 from kt_core.database import matching
 from kt_core.database.control import BUDGET, BYPASS, EVICTIONS, HITS, MISSES
 from kt_core.database.cursor import Cursor
+from kt_core.database.datafile import PAGE
 from kt_core.database.environment import LONGEST_KEY, Environment, Reading, Write
-from kt_core.database.housekeeping import PAGE, PUT_COST, RoomNeeded
+from kt_core.database.housekeeping import PUT_COST, RoomNeeded
 from kt_core.database.number import (
     INTEGER,
     INTEGER_MAX,
@@ -163,7 +164,7 @@ class Database:
 
     def set(self, key: bytes, value: bytes, expiry: int = NEVER) -> None:
         """Store a value, whatever was there."""
-        self._write(self._index, self._put, key, value, expiry)
+        self._write(self._index, self._store, *self._prepare(key, value, expiry))
 
     def add(self, key: bytes, value: bytes, expiry: int = NEVER) -> bool:
         """Store a value where there is none; tell whether it was stored."""
@@ -333,21 +334,26 @@ class Database:
         raw = self._visible(key, stored, txn.get(stored), int(self._environment.clock() * 1000))
         return to_record(raw) if raw is not None else None
 
-    def _put(self, txn: Write, key: bytes, value: bytes, expiry: int) -> None:
+    def _prepare(self, key: bytes, value: bytes, expiry: int) -> tuple[bytes, bytes, int]:
+        """Return the stored key, the record's bytes and the time: all of a write that needs no transaction."""
         if len(key) > LONGEST_KEY:
             raise InvalidInput(f"the key has {len(key)} bytes: write one of up to {LONGEST_KEY}")
-        stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
         now = int(self._environment.clock() * 1000)
-        raw = pack_header(expiry, now << 8) + value if stored is key else encode(key, stored, value, expiry, now)
-        self._store(txn, stored, raw, now)
+        if key >= b"\1" and len(key) <= LONGEST_VERBATIM:
+            return key, pack_header(expiry, now << 8) + value, now
+        stored = stored_key(key)
+        return stored, encode(key, stored, value, expiry, now), now
+
+    def _put(self, txn: Write, key: bytes, value: bytes, expiry: int) -> None:
+        self._store(txn, *self._prepare(key, value, expiry))
 
     def _store(self, txn: Write, stored: bytes, raw: bytes, now: int) -> None:
         environment = self._environment
         words, control = environment.words, environment.control
         cost = len(raw) + PUT_COST
         budget = words[BUDGET] - cost
-        if budget < 0 and budget < environment.housekeeper.overdraft:
-            raise RoomNeeded(stored, len(raw), cost)
+        if budget < 0:
+            raise RoomNeeded(len(raw), cost)
         words[BUDGET] = budget
         txn.put(stored, raw)
         control.stamps[crc32(stored) & control.mask] = now
@@ -472,8 +478,8 @@ class Database:
             stamps[crc32(stored) & mask] = now
         cost = size + len(rows) * PUT_COST
         budget = words[BUDGET] - cost
-        if budget < 0 and budget < environment.housekeeper.overdraft:
-            raise RoomNeeded(rows[0][0], size, cost)
+        if budget < 0:
+            raise RoomNeeded(size, cost)
         words[BUDGET] = budget
         txn.cursor().putmulti(rows)
 

@@ -23,7 +23,6 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeV
 import lmdb
 
 from kt_core.database.control import (
-    BUDGET,
     BYPASS,
     EVICTIONS,
     EXPIRATIONS,
@@ -240,9 +239,8 @@ class Environment:
         if self._group is not None:
             return self._group.write(index, operation, *args, **kwargs)
         with self.lock:
-            words = self.words
-            if words[BUDGET] < 0 or words[BYPASS]:
-                self._keep_house(RoomNeeded())
+            if self.words[BYPASS]:
+                self._leave_bypass()
             for attempt in count():
                 txn: Write = self.begin(self.dbis[index], None, True)
                 words = self.words
@@ -264,7 +262,7 @@ class Environment:
     def _make_room(self, error: BaseException, attempt: int) -> bool:
         """Do what the failure of a write asks for; tell whether to run it again."""
         if isinstance(error, RoomNeeded):
-            self._keep_house(error)
+            self._evict(self.in_transaction(self.housekeeper.run, error))
             return True
         if not isinstance(error, lmdb.MapFullError):
             return False
@@ -273,16 +271,15 @@ class Environment:
         if self.evicts and attempt <= _SWEEPS:
             # Eviction keeps the map from filling. What fills it is a stopped reader, or large values whose pages
             # find no gap between small ones: ever larger sweeps settle the latter.
-            self.in_transaction(self.housekeeper.make_room, attempt)
+            self._evict(self.files.settings.map_size >> 4 - attempt)
             # LMDB uses pages again two transactions after the one that freed them, and commits only what changed.
             self.in_transaction(lambda txn: txn.put(_TICK, b"%d" % self.words[TURN]))
             return True
         return False
 
-    def _keep_house(self, wanted: RoomNeeded) -> None:
-        if self.words[BYPASS]:
-            self._leave_bypass()
-        self.in_transaction(self.housekeeper.run, wanted)
+    def _evict(self, goal: int) -> None:
+        while goal > 0 and (freed := self.in_transaction(self.housekeeper.evict, goal)):
+            goal -= freed
 
     def in_transaction(self, work: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run work that reads without copying in a write transaction of its own; the lock is held already."""

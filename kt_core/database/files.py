@@ -1,12 +1,11 @@
 """The files of one database directory: made whole, recognised before use, moved aside when they cannot be trusted.
 
-LMDB believes its file: where it is cut short the process dies of SIGBUS, where a page is noise it follows the
-noise. So nothing is opened that this module has not looked at, by plain reads, with nobody else inside:
+Nothing is opened that has not been looked at (`kt_core.database.datafile`), with nobody else inside:
 
 =============  ==================================================================================
 gate           locked (flock) while a process opens the database; never while it uses it
 users          locked shared by every process that has the database open; alone means exclusive
-control        settings, clock hands, access stamps (`kt_core.database.control`)
+control        settings, counts, access stamps (`kt_core.database.control`)
 data.mdb       LMDB's records, always as long as the map
 lock.mdb       LMDB's writer mutex and reader table
 damaged.mdb    the last data file that could not be trusted, kept for whoever wants to look
@@ -18,28 +17,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
-import mmap
 import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from struct import Struct
+from random import Random
 
 from kt_core.database.control import BEING_MADE, FORMAT, LOCK_FILE_SIZE, PAGE, Control, Settings
+from kt_core.database.datafile import fault_in, random_key
 from kt_core.database.place import CONTROL_FILE
 from kt_core.errors import Damaged, Misconfigured
 
 logger = logging.getLogger("kt_core.database")
 
 GATE_PATIENCE = 30.0  # seconds
-
-_DATA_PAGE = mmap.PAGESIZE  # what LMDB takes for its pages
-_META = Struct("=IIQQ" + "IHHQQQQQ" * 2 + "QQ")
-_META_OFFSET = 16  # LMDB's page header
-_PAGE_HEADER = Struct("=QHH")
-_MAGIC, _DATA_VERSION = 0xBEEFC0DE, 1
-_NO_PAGE = (1 << 64) - 1
-_PAGE_KINDS = {0x01, 0x02}  # branch, leaf
 
 
 class Files:
@@ -72,6 +63,10 @@ class Files:
     def reserve(self, start: int, size: int) -> None:
         """Make the file system promise bytes of the data file, so that no later store to the map can fail."""
         os.posix_fallocate(self._data, start, size)
+
+    def random_key(self, last_page: int, random: Random) -> bytes | None:
+        """Return some stored key, or None if this draw found none."""
+        return random_key(self._data, last_page, random)
 
     def are_current(self) -> bool:
         """Tell whether the directory still holds the data file that was opened."""
@@ -232,40 +227,6 @@ def read_settings(directory: Path) -> Settings | None:
         return Settings.decode(os.read(descriptor, PAGE))
     finally:
         os.close(descriptor)
-
-
-def fault_in(path: Path, map_size: int) -> str | None:
-    """Say why LMDB must not be given this data file, or None if its size, meta pages and roots are sound.
-
-    It has to be as long as the map: a shorter one has lost its end.
-    """
-    size = _size(path)
-    if size < map_size:
-        return f"its data file has only {size} bytes of {map_size}"
-    with path.open("rb") as file:
-        head = file.read(2 * _DATA_PAGE)
-        newest = None
-        for start in (0, _DATA_PAGE):
-            meta = _META.unpack_from(head, start + _META_OFFSET)
-            magic, version, _, _, page_size, *_ = meta
-            if magic != _MAGIC or version != _DATA_VERSION or page_size != _DATA_PAGE:
-                return "a meta page of its data file is damaged, or of another LMDB version"
-            if newest is None or meta[-1] > newest[-1]:
-                newest = meta
-        assert newest is not None
-        last_page = newest[-2]
-        if not 1 <= last_page < map_size // _DATA_PAGE:
-            return "a meta page of its data file names pages beyond the file"
-        for root in (newest[11], newest[19]):
-            if root == _NO_PAGE:
-                continue
-            if not 2 <= root <= last_page:
-                return "a meta page of its data file names a root beyond the file"
-            file.seek(root * _DATA_PAGE)
-            number, _, flags = _PAGE_HEADER.unpack(file.read(_PAGE_HEADER.size))
-            if number != root or flags & 0x03 not in _PAGE_KINDS:
-                return "the root page of its data file is not a page of LMDB"
-    return None
 
 
 def _size(path: Path) -> int:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import lmdb
 
-from kt_core.database.control import BUDGET
 from kt_core.database.housekeeping import RoomNeeded
 from kt_core.errors import Damaged, KTError, StoreFull
 
@@ -68,13 +67,13 @@ class GroupCommit:
             return environment.begin(environment.dbis[index], txn, True, buffers)
 
         try:
-            if environment.words[BUDGET] < 0:
-                raise RoomNeeded
             with child(False) as attempt:
                 return operation(attempt)
         except RoomNeeded as wanted:
             with child(True) as chores:
-                environment.housekeeper.run(chores, wanted)
+                goal = environment.housekeeper.run(chores, wanted)
+                while goal > 0 and (freed := environment.housekeeper.evict(chores, goal)):
+                    goal -= freed
         except lmdb.MapFullError:
             if not environment.handle.reader_check():
                 raise

@@ -3,13 +3,13 @@
 Nobody scans the database. Each write spends a shared budget of bytes; the write that finds it
 exhausted first does a bounded piece of work for all. It works in a transaction of its own, before the one that asked.
 
-* *Expiry.* One of eight clock hands looks at the next 32 records and deletes the expired ones; where a
-  quarter of them were, it goes on. The hands stand in the control file, so all processes turn the same ones.
-* *Eviction.* Once the pages in use pass three quarters of the map, every hand takes a few records; of all
-  these the least recently used go, until as much is free as was written since the last time. Eight hands,
-  because neighbours in key order are often equally old, and one window would then hold only young records.
-  The last quarter is never filled: LMDB copies pages before it changes them, and when its map is full even
-  deleting fails.
+* *Expiry.* A clock hand looks at the next 32 records and deletes the expired ones; where a quarter of them
+  were, it goes on. It stands in the control file, so all processes turn the same one.
+* *Eviction.* Once the pages in use pass three quarters of the map, samples of 16 records are drawn into a pool of
+  the 64 least recently used that were seen, and the first four of it go; again, until as much is free as was
+  written since the last time. A sample comes from four random pages: neighbours in key order are often equally
+  old, and hands that go through the keys in order all end up where the keys are dense, and young. The last
+  quarter is never filled: LMDB copies pages before it changes them, and when its map is full even deleting fails.
 * *Reservation.* A store to a mapped page that the file system cannot provide is SIGBUS, so the space is
   reserved (fallocate) ahead of LMDB's highest page: enough for all that can be written before the next look.
 """
@@ -17,12 +17,13 @@ exhausted first does a bounded piece of work for all. It works in a transaction 
 from __future__ import annotations
 
 import logging
-import mmap
 from itertools import islice
+from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
-from kt_core.database.control import BUDGET, CEILING, EVICTIONS, EXPIRATIONS, HANDS, RESERVED, RETRY_AT, TURN
+from kt_core.database.control import BUDGET, CEILING, EVICTIONS, EXPIRATIONS, RESERVED, RETRY_AT, TURN
+from kt_core.database.datafile import PAGE
 from kt_core.database.record import unpack_header
 from kt_core.errors import Misconfigured, StoreFull
 
@@ -31,18 +32,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kt_core.database")
 
-PAGE: Final = mmap.PAGESIZE
 PUT_COST: Final = 2048
 """What a write spends of the budget besides its bytes: it also copies pages."""
 
 _GRANT = 128 << 10
 _AHEAD = 8 << 20  # bytes reserved ahead: 64 writes of 16 copied pages are half of it
 _STEP = 4 << 20  # bytes by which a reservation grows
-_EXPIRY_WINDOW = 32
-_EVICTION_WINDOW = 8  # a hand's share of each sample
-_VICTIMS = 8  # of each sample of HANDS * _EVICTION_WINDOW
+_WINDOW = 32
+_NEIGHBOURS = 4  # records looked at from each place that is drawn
+_SAMPLE = 16
+_DRAWS = 16  # places drawn at most for a sample: not every page that is drawn is a leaf
+_VICTIMS = 4  # of each sample
+_POOL = 64
 _MOST_WINDOWS = 16
-_RESEED_EVERY = 256  # turns after which one hand moves to where records are being written
 _READER_CHECK_EVERY = 64
 _ASK_AGAIN = 1000  # milliseconds between attempts to get more disk space
 _LONG_AGO = -1.0  # what an expired record was last used
@@ -58,11 +60,13 @@ class Candidate(NamedTuple):
 
 
 class RoomNeeded(Exception):
-    """A transaction is about to write more than the budget allows: abort it, make room, and run it again."""
+    """A transaction is about to write `size` bytes, for which the budget does not suffice.
 
-    def __init__(self, key: bytes = b"", size: int = 0, cost: int = 0) -> None:
-        super().__init__(key, size, cost)
-        self.key = key
+    The environment aborts it, lets the housekeeper run, and then runs it again.
+    """
+
+    def __init__(self, size: int, cost: int) -> None:
+        super().__init__(size, cost)
         self.size = size
         self.cost = cost
 
@@ -73,47 +77,45 @@ class Housekeeper:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._map_size = environment.files.settings.map_size
-        self.largest = self._map_size // 8
-        """The largest record, in bytes: LMDB needs that much in one piece, besides the room to copy."""
+        self.largest = self._map_size // 16
+        """The largest record, in bytes: LMDB needs as many pages in one piece, and finds them between small records."""
+        self._random = Random()
+        self._pool: list[Candidate] = []
+        # Each may cost a copy of its page, and the pages freed by one transaction serve only the one after the next.
+        self._most_victims = max(_VICTIMS, self._map_size // PAGE // 64)
         self._grant = min(_GRANT, self._map_size // 64)
-        self.overdraft = -2 * self._grant
-        """How far below zero a transaction may take the budget before it must raise `RoomNeeded`."""
 
-    def run(self, txn: View, wanted: RoomNeeded) -> None:
-        """Make room for what is about to be written near a stored key, and grant a budget that covers its cost.
+    def run(self, txn: View, wanted: RoomNeeded) -> int:
+        """Look after expired records and disk space, and grant a budget that covers what is about to be written.
 
-        `StoreFull` if the record is too large for this database, or if there is no room and nothing may be evicted.
+        Return how many bytes are to be evicted before that. `StoreFull` if the record is too large for this
+        database, or if there is no room and nothing may be evicted.
         """
         environment = self._environment
         words, need = environment.words, wanted.size
         if need > self.largest:
             raise StoreFull(
                 f"the record has {need} bytes, and {environment.directory} takes records up to {self.largest} "
-                f"(an eighth of its size): raise max_size"
+                f"(a sixteenth of its size): raise max_size"
             )
         turn = words[TURN] = words[TURN] + 1
-        if turn <= 4 * HANDS or turn % _RESEED_EVERY == 0:
-            environment.control.move_hand(turn % HANDS, 0, wanted.key)
         if turn % _READER_CHECK_EVERY == 0:
             environment.handle.reader_check()
             if not environment.files.are_current():
                 environment.abandon()
         self.reserve(need)
         written = max(self._grant - words[BUDGET], need)
-        self._expire(txn, turn % HANDS)
+        self._expire(txn)
         excess = self._excess(txn, need)
-        if excess > 0:
-            if environment.evicts:
-                self._evict(txn, written * 5 // 4 + excess // 4)
-            elif self.sweep(txn) == 0 or self._excess(txn, need) > 0:
+        if excess > 0 and not environment.evicts:
+            self.sweep(txn)
+            if self._excess(txn, need) > 0:
                 raise StoreFull(
                     f"{environment.directory} is full, and evicts nothing: raise its max_size, or delete something"
                 )
+            excess = 0
         words[BUDGET] = max(self._grant, wanted.cost)
-
-    def make_room(self, txn: View, attempt: int) -> None:
-        """Evict a part of the map at once, for a write that found no contiguous room: a sixteenth, then twice that."""
-        self._evict(txn, self._map_size >> max(1, 4 - attempt))
+        return written * 5 // 4 + excess // 4 if excess > 0 else 0
 
     # -- space -----------------------------------------------------------------------------------------
 
@@ -170,59 +172,85 @@ class Housekeeper:
         # Pages already used are written again before LMDB goes beyond its highest one; a sixteenth of the ceiling is
         # what the eviction below three quarters keeps free many times over, unless a stopped reader holds on to it.
         margin = reserved - top
-        if margin < need + (reserved >> 4) and (need > _EXPIRY_WINDOW * PAGE or environment.has_old_reader()):
+        if margin < need + (reserved >> 4) and (need > _WINDOW * PAGE or environment.has_old_reader()):
             raise StoreFull(f"the file system of {environment.directory} is full")
 
-    # -- the clock hands -------------------------------------------------------------------------------
+    # -- records -----------------------------------------------------------------------------------------
 
-    def _expire(self, txn: View, hand: int) -> None:
+    def _expire(self, txn: View) -> None:
+        control, databases = self._environment.control, len(self._environment.dbis)
         for _ in range(_MOST_WINDOWS):
-            seen = self._look(txn, hand, _EXPIRY_WINDOW)
+            database, start = control.hand
+            seen = self._look(txn, database % databases, start, _WINDOW)
+            if len(seen) == _WINDOW:
+                control.hand = (database, seen[-1].key)
+            else:
+                control.hand = ((database + 1) % databases, b"")
             expired = [candidate for candidate in seen if candidate.used == _LONG_AGO]
             self._delete(txn, expired)
             if len(expired) * 4 < len(seen) or not seen:
                 return
 
-    def _evict(self, txn: View, goal: int) -> None:
-        freed = 0
-        while freed < goal:
-            sample = {
-                candidate.key: candidate
-                for hand in range(HANDS)
-                for candidate in self._look(txn, hand, _EVICTION_WINDOW)
-            }
-            victims = sorted(sample.values())[:_VICTIMS]
-            if not victims:
-                return
-            self._delete(txn, victims)
-            freed += sum(victim.size for victim in victims)
+    def evict(self, txn: View, goal: int) -> int:
+        """Delete the least recently used records of samples until `goal` bytes are free, or enough for one transaction.
 
-    def _look(self, txn: View, hand: int, count: int) -> list[Candidate]:
-        """Let a hand look at the next records and leave it after them; from the last it goes to the next database."""
+        Return the bytes freed; 0 if there is nothing left to evict.
+        """
+        environment = self._environment
+        stamps, mask = environment.control.stamps, environment.control.mask
+        entries = [txn.stat(dbi)["entries"] for dbi in environment.dbis]
+        last_page = environment.handle.info()["last_pgno"]
+        freed = victims = 0
+        while freed < goal and victims < self._most_victims and any(entries):
+            sample = self._sample(txn, entries, last_page)
+            # The best candidates of former samples stay in the pool: a larger sample for no more looks.
+            self._pool = sorted({*self._pool, *sample})[:_POOL]
+            oldest, self._pool = self._pool[:_VICTIMS], self._pool[_VICTIMS:]
+            if not oldest:
+                break
+            unused = [one for one in oldest if one.used >= stamps[crc32(one.key) & mask] or one.used == _LONG_AGO]
+            freed += self._delete(txn, unused)
+            victims += len(oldest)
+        return freed
+
+    def _sample(self, txn: View, entries: list[int], last_page: int) -> list[Candidate]:
+        environment = self._environment
+        sample: list[Candidate] = []
+        for database in self._random.choices(range(len(entries)), entries, k=_DRAWS):
+            key = environment.files.random_key(last_page, self._random)
+            if key is not None:
+                sample += self._look(txn, database, key, _NEIGHBOURS)
+                if len(sample) >= _SAMPLE:
+                    return sample
+        # Records with large values are hard to hit: most of their pages are no leaves.
+        for database in range(len(entries)):
+            sample += self._look(txn, database, b"", _SAMPLE)
+        return sample
+
+    def _look(self, txn: View, database: int, start: bytes, count: int) -> list[Candidate]:
+        """Return the next records from a stored key on, or from the first after the last."""
         environment = self._environment
         stamps, mask = environment.control.stamps, environment.control.mask
         now = int(environment.clock() * 1000)
-        database, start = environment.control.hand(hand)
-        database %= len(environment.dbis)
         cursor = txn.cursor(environment.dbis[database])
-        seen = []
-        if cursor.set_range(start) if start else cursor.first():
+        seen: list[Candidate] = []
+        if (start and cursor.set_range(start)) or cursor.first():
             for key_view, raw in islice(cursor.iternext(), count):
                 key = bytes(key_view)
                 expiry, _ = unpack_header(raw)
                 used = _LONG_AGO if expiry <= now else stamps[crc32(key) & mask]
                 seen.append(Candidate(used, len(raw) + len(key), database, key))
-        if len(seen) == count:
-            environment.control.move_hand(hand, database, seen[-1].key + b"\0")
-        else:
-            environment.control.move_hand(hand, (database + 1) % len(environment.dbis), b"")
         return seen
 
-    def _delete(self, txn: View, candidates: list[Candidate]) -> None:
-        words = self._environment.words
+    def _delete(self, txn: View, candidates: list[Candidate]) -> int:
+        """Delete records, and return the bytes of those that were still there."""
+        words, dbis = self._environment.words, self._environment.dbis
+        freed = 0
         for candidate in candidates:
-            txn.delete(candidate.key, db=self._environment.dbis[candidate.database])
-            words[EXPIRATIONS if candidate.used == _LONG_AGO else EVICTIONS] += 1
+            if txn.delete(candidate.key, db=dbis[candidate.database]):
+                words[EXPIRATIONS if candidate.used == _LONG_AGO else EVICTIONS] += 1
+                freed += candidate.size
+        return freed
 
     def sweep(self, txn: View) -> int:
         """Delete every expired record of every logical database; return how many there were."""

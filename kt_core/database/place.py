@@ -18,6 +18,7 @@ from kt_core.errors import Misconfigured
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CONTROL_FILE = "control"
+_FILES = {"gate", "users", CONTROL_FILE, "data.mdb", "lock.mdb", "damaged.mdb"}
 
 
 def resolve(name: str, *, durable: bool, max_size: int, environ: Mapping[str, str] = os.environ) -> Path:
@@ -65,13 +66,19 @@ def private_directory(path: Path) -> Path:
         )
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise Misconfigured(f"{path} may not be written by this user: chmod 700 it, or name another directory")
-    if not (path / CONTROL_FILE).exists() and any(path.iterdir()):
+    if not _is_ours(path):
         raise Misconfigured(
             f"{path} holds other files: name a directory of its own for the database, such as {path / 'kt-cache'}"
         )
     if stat.S_IMODE(status.st_mode) & 0o077:
         path.chmod(0o700)
     return path
+
+
+def _is_ours(directory: Path) -> bool:
+    """Tell whether a directory holds nothing but files of a database, even of one that is just being made."""
+    names = {path.name for path in directory.iterdir()}
+    return CONTROL_FILE in names or (names <= _FILES and ("gate" in names or not names))
 
 
 def _runtime_homes(environ: Mapping[str, str]) -> Iterator[Path]:

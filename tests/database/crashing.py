@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 import zlib
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def _start(directory: Path, worker: int, first: int, acknowledgements: int) -> i
     if pid == 0:
         try:
             work(directory, worker, first, acknowledgements)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(70)
     return pid
