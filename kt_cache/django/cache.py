@@ -28,6 +28,7 @@ logger = logging.getLogger("kt_cache")
 
 # What Django's own check, a loop over all characters, has nothing to say about.
 _unremarkable = re.compile(r"[^\x00-\x20\x7f]{0,250}").fullmatch
+_remarkable = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]").search
 
 _complaints: set[str] = set()
 
@@ -69,6 +70,17 @@ class KTCache(BaseCache):
         except UnicodeEncodeError:
             return made.encode("utf-8", "surrogatepass")
 
+    def _keys(self, keys: Iterable[Any], version: int | None) -> dict[Any, bytes]:
+        """Return all keys with what the store knows them by; for the default key function all at once."""
+        if self.key_func is default_key_func:
+            head = f"{self.key_prefix}:{self.version if version is None else version}:"
+            made = {key: f"{head}{key}" for key in keys}
+            texts = made.values()
+            if made and max(map(len, texts)) <= 250 and not _remarkable("".join(texts)):
+                return {key: text.encode() for key, text in made.items()}
+            keys = made
+        return {key: self._key(key, version) for key in keys}
+
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> float | None:
         """Return the seconds a record is to live: None for never, zero and less for not at all."""
         seconds: float | None = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
@@ -94,7 +106,13 @@ class KTCache(BaseCache):
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Return the value, or the default."""
-        return self._read(self._store.get(self._key(key, version)), default)
+        stored = self._store.get(self._key(key, version))
+        if stored is None:
+            return default
+        try:
+            return self._loads(stored)
+        except Unreadable:
+            return self._read(stored, default)
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self._read(await self._store.aget(self._key(key, version)), default)
@@ -127,7 +145,9 @@ class KTCache(BaseCache):
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Give a record another timeout; tell whether there was one."""
-        return self._store.touch(self._key(key, version), self.get_backend_timeout(timeout))
+        return self._store.touch(
+            self._key(key, version), self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+        )
 
     async def atouch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         return await self._store.atouch(self._key(key, version), self.get_backend_timeout(timeout))
@@ -184,26 +204,26 @@ class KTCache(BaseCache):
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         """Return the values of those keys that have one."""
-        made = {self._key(key, version): key for key in keys}
-        return self._read_many(made, self._store.get_many(made))
+        made = self._keys(keys, version)
+        return self._read_many(made, self._store.get_many(made.values()))
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        made = {self._key(key, version): key for key in keys}
-        return self._read_many(made, await self._store.aget_many(made))
+        made = self._keys(keys, version)
+        return self._read_many(made, await self._store.aget_many(made.values()))
 
-    def _read_many(self, made: Mapping[bytes, Any], found: Mapping[bytes, Value]) -> dict[Any, Any]:
+    def _read_many(self, made: Mapping[Any, bytes], found: Mapping[bytes, Value]) -> dict[Any, Any]:
         loads = self._loads
         try:
-            return {made[key]: loads(stored) for key, stored in found.items()}
+            return {key: loads(found[stored]) for key, stored in made.items() if stored in found}
         except Unreadable:
-            values = {made[key]: self._read(stored, self._missing_key) for key, stored in found.items()}
+            values = {key: self._read(found.get(stored), self._missing_key) for key, stored in made.items()}
             return {key: value for key, value in values.items() if value is not self._missing_key}
 
     def set_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
         """Store many values; return the keys that could not be stored."""
-        keys = {key: self._key(key, version) for key in data}
+        keys = self._keys(data, version)
         dumps = self._dumps
         rows = {keys[key]: dumps(value) for key, value in data.items()}
         if self._limited:
@@ -214,7 +234,7 @@ class KTCache(BaseCache):
     async def aset_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
-        keys = {key: self._key(key, version) for key in data}
+        keys = self._keys(data, version)
         rows = {keys[key]: await self._adumps(value) for key, value in data.items()}
         if self._limited:
             await self._store.acull(self._max_entries, self._cull_frequency)
@@ -223,10 +243,10 @@ class KTCache(BaseCache):
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         """Delete many records."""
-        self._store.delete_many([self._key(key, version) for key in keys])
+        self._store.delete_many(self._keys(keys, version).values())
 
     async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        await self._store.adelete_many([self._key(key, version) for key in keys])
+        await self._store.adelete_many(self._keys(keys, version).values())
 
     def clear(self) -> None:
         """Delete every record of the database, those of other prefixes and versions among them."""

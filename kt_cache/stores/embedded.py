@@ -57,10 +57,7 @@ class EmbeddedStore:
         if not expiry:
             self.delete(key)
             return
-        try:
-            self._database.set(key, _to_bytes(value), expiry)
-        except StoreFull as error:
-            self._drop([key], error)
+        self._set_or_drop(key, _to_bytes(value), expiry)
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         """Store many values; return the keys that could not be stored."""
@@ -68,11 +65,11 @@ class EmbeddedStore:
         if not expiry:
             self.delete_many(items)
             return []
-        rows = [(key, _to_bytes(value), expiry) for key, value in items.items()]
+        values = {key: value if isinstance(value, bytes) else INTEGER.pack(value) for key, value in items.items()}
         try:
-            self._database.set_bulk(rows)
+            self._database.set_all(values, expiry)
         except StoreFull:
-            return [key for row in rows for key in self._set_or_drop(*row)]
+            return [key for key, value in values.items() if not self._set_or_drop(key, value, expiry)]
         return []
 
     def add(self, key: bytes, value: Value, timeout: float | None) -> bool:
@@ -113,7 +110,12 @@ class EmbeddedStore:
     def touch(self, key: bytes, timeout: float | None) -> bool:
         """Give a record another timeout; tell whether there was one."""
         expiry = self._expiry(timeout)
-        return self._expire(key, expiry) if expiry else self.delete(key)
+        if not expiry:
+            return self.delete(key)
+        try:
+            return self._database.touch(key, expiry)
+        except StoreFull as error:
+            return self._drop([key], error) > 0
 
     def incr(self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None) -> int | None:
         """Add to a counter, which keeps its expiry, and return the sum; see the contract for all else."""
@@ -152,11 +154,11 @@ class EmbeddedStore:
 
     def expire_at(self, key: bytes, when: float) -> bool:
         """Let a record expire at a time, in seconds since the epoch; tell whether there was one."""
-        return self._expire(key, int(when * 1000)) if when > self._clock() else self.delete(key)
+        return self.touch(key, when - self._clock())
 
     def persist(self, key: bytes) -> bool:
         """Let a record never expire; tell whether there was one."""
-        return self._expire(key, NEVER)
+        return self.touch(key, None)
 
     def keys(self, prefix: bytes = b"") -> list[bytes]:
         """Return all keys with the prefix."""
@@ -283,24 +285,20 @@ class EmbeddedStore:
             return NEVER
         if timeout <= 0:
             return 0
+        if timeout < _AGES:
+            # Rounded up, so that the smallest timeout still is one.
+            return int((self._clock() + timeout) * 1000) + 1
         if timeout != timeout:
             raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
-        # Rounded up, so that the smallest timeout still is one; what lies beyond 64 bits is never.
-        return min(math.ceil((self._clock() + timeout) * 1000), NEVER) if timeout < _AGES else NEVER
+        return NEVER
 
-    def _expire(self, key: bytes, expiry: int) -> bool:
-        try:
-            return self._database.touch(key, expiry)
-        except StoreFull as error:
-            return self._drop([key], error) > 0
-
-    def _set_or_drop(self, key: bytes, value: bytes, expiry: int) -> list[bytes]:
+    def _set_or_drop(self, key: bytes, value: bytes, expiry: int) -> bool:
         try:
             self._database.set(key, value, expiry)
         except StoreFull as error:
             self._drop([key], error)
-            return [key]
-        return []
+            return False
+        return True
 
     def _drop(self, keys: list[bytes], error: StoreFull) -> int:
         """Forget what a cache could not bring up to date; return how many records that were."""

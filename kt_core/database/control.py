@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Final
@@ -41,7 +42,7 @@ _BYTES_PER_STAMP_SLOT = 256
 # enumeration's member costs there several times the store itself.
 BUDGET: Final = 0  # bytes that may be written before housekeeping runs again
 WRITER: Final = 1  # 1 while a write transaction is open somewhere
-BYPASS: Final = 2  # 1 while the map is full and nothing may be written: reads miss, writes are refused
+MODE: Final = 2  # the marks below: two bytes of one word, so that setting one never undoes the other
 RESERVED: Final = 3  # bytes at the head of the data file that the file system has promised
 CEILING: Final = 4  # bytes the file system would not go beyond when last asked; 0 while it never refused
 TURN: Final = 5  # housekeeping runs so far
@@ -50,6 +51,12 @@ EXPIRATIONS: Final = 7
 GONE_HITS: Final = 8  # counts of processes that have ended
 GONE_MISSES: Final = 9
 RETRY_AT: Final = 10  # milliseconds: when leaving the bypass, or asking for space, is next tried
+
+_PRESSED_AT, _BYPASSED_AT = 0, 1
+PRESSED: Final = int.from_bytes(bytes((1, 0, 0, 0, 0, 0, 0, 0)), sys.byteorder)
+"""In `MODE`: eviction is near, and reads stamp what they use."""
+BYPASSED: Final = int.from_bytes(bytes((0, 1, 0, 0, 0, 0, 0, 0)), sys.byteorder)
+"""In `MODE`: the map is full and nothing may be written; reads miss, writes are refused."""
 
 # The words of each process.
 PID: Final = 0
@@ -112,6 +119,7 @@ class Control:
         self._map = mmap.mmap(descriptor, settings.file_size)
         view = memoryview(self._map)
         self.words = view[_WORDS_AT:_HAND_AT].cast("q")
+        self._marks = view[_WORDS_AT + MODE * 8 : _WORDS_AT + MODE * 8 + 8]
         self._hand = view[_HAND_AT:_PROCESSES_AT]
         self._processes = view[_PROCESSES_AT:_STAMPS_AT].cast("q")
         self.stamps = view[_STAMPS_AT : _STAMPS_AT + settings.slots * 8].cast("d")
@@ -122,6 +130,14 @@ class Control:
         """Note in page 0 that the database's files are complete."""
         page = replace(self.settings, format=FORMAT).encode()
         self._map[: len(page)] = page
+
+    def mark_pressed(self, pressed: bool) -> None:
+        """Say whether eviction is near."""
+        self._marks[_PRESSED_AT] = pressed
+
+    def mark_bypassed(self, bypassed: bool) -> None:
+        """Say whether the database takes nothing."""
+        self._marks[_BYPASSED_AT] = bypassed
 
     def _process(self, index: int) -> memoryview:
         return self._processes[index * _PROCESS_WORDS : (index + 1) * _PROCESS_WORDS]
@@ -166,7 +182,7 @@ class Control:
 
     def close(self) -> None:
         """Unmap the file."""
-        for view in (self.words, self.counts, self._hand, self._processes, self.stamps):
+        for view in (self.words, self.counts, self._marks, self._hand, self._processes, self.stamps):
             view.release()
         self._map.close()
 

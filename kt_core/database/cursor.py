@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kt_core.database.control import BYPASS
 from kt_core.database.environment import Environment, Write
 from kt_core.database.record import NEVER, Record, original_key, stored_key, to_record, unpack_header
 
@@ -76,7 +75,7 @@ class Cursor:
             txn = environment.begin(environment.dbis[self._index], None, False, True)
             try:
                 at = txn.cursor()
-                entry = None if environment.words[BYPASS] else self._settle(at)
+                entry = None if environment.bypassed else self._settle(at)
                 if step and entry is not None:
                     self._position = bytes(at.key()) if at.next() else None
                     self._backward = False

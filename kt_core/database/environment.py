@@ -16,20 +16,20 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from itertools import count
 from pathlib import Path
 from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 import lmdb
 
 from kt_core.database.control import (
-    BYPASS,
+    BYPASSED,
     EVICTIONS,
     EXPIRATIONS,
     HITS,
     LOCK_FILE_SIZE,
     MAX_READERS,
     MISSES,
+    MODE,
     RETRY_AT,
     TURN,
     WRITER,
@@ -61,8 +61,8 @@ LONGEST_KEY: Final = 1 << 28
 _MAX_DATABASES = 200
 _BYPASS_RETRY = 100  # milliseconds between attempts to leave the bypass
 _TICK = b"tick"  # the one record beside the logical databases, whose names are numbers
-_SWEEPS = 3  # after as many, a value that still finds no room is given up
-_OLD_READER = 100  # transactions
+_SWEEPS = 4  # after as many attempts, a value that still finds no room is given up
+_READER_PATIENCE = 0.25  # seconds
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,10 @@ class Environment:
         if self._group is not None:
             return self._group.write(index, operation, *args, **kwargs)
         with self.lock:
-            if self.words[BYPASS]:
+            if self.words[MODE] & BYPASSED:
                 self._leave_bypass()
-            for attempt in count():
+            failures = 0
+            while True:
                 txn: Write = self.begin(self.dbis[index], None, True)
                 words = self.words
                 words[WRITER] = 1
@@ -253,29 +254,39 @@ class Environment:
                 except BaseException as error:
                     words[WRITER] = 0
                     txn.abort()
-                    if not self._make_room(error, attempt):
+                    failures += isinstance(error, lmdb.MapFullError)
+                    if not self._make_room(error, failures):
                         if isinstance(error, lmdb.Error):
                             raise as_ours(error, self.directory) from error
                         raise
-            raise AssertionError("unreachable")
 
-    def _make_room(self, error: BaseException, attempt: int) -> bool:
+    def _make_room(self, error: BaseException, failures: int) -> bool:
         """Do what the failure of a write asks for; tell whether to run it again."""
         if isinstance(error, RoomNeeded):
             self._evict(self.in_transaction(self.housekeeper.run, error))
             return True
         if not isinstance(error, lmdb.MapFullError):
             return False
-        if self.handle.reader_check():
-            return True  # a killed process had held on to pages
-        if self.evicts and attempt <= _SWEEPS:
-            # Eviction keeps the map from filling. What fills it is a stopped reader, or large values whose pages
-            # find no gap between small ones: ever larger sweeps settle the latter.
-            self._evict(self.files.settings.map_size >> 4 - attempt)
-            # LMDB uses pages again two transactions after the one that freed them, and commits only what changed.
-            self.in_transaction(lambda txn: txn.put(_TICK, b"%d" % self.words[TURN]))
-            return True
-        return False
+        # Eviction keeps the map from filling. What fills it is a reader that was killed, or interrupted for a while,
+        # in the middle of its read, or large values whose pages find no gap between small ones.
+        if not self._await_readers():
+            return False
+        if self.evicts and failures > 1:
+            self._evict(self.files.settings.map_size >> 6 - failures)
+        # LMDB uses pages again two transactions after the one that freed them, and commits only what changed.
+        self.in_transaction(lambda txn: txn.put(_TICK, b"%d" % self.words[TURN]))
+        return failures <= (_SWEEPS if self.evicts else 1)
+
+    def _await_readers(self) -> bool:
+        """Give the reads that are open by now a little time; tell whether all of them have ended."""
+        newest = self.handle.info()["last_txnid"]
+        deadline = time.monotonic() + _READER_PATIENCE
+        self.handle.reader_check()
+        while any(txnid < newest for txnid in self._readers()):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.001)
+        return True
 
     def _evict(self, goal: int) -> None:
         while goal > 0 and (freed := self.in_transaction(self.housekeeper.evict, goal)):
@@ -311,13 +322,13 @@ class Environment:
         all of them; once the map is full not even a deletion finds a page, and what may not be deleted may not be
         read either, since it is out of date. A cache can stand that; a database that evicts nothing never gets here.
         """
-        if not self.words[BYPASS]:
+        if not self.bypassed:
             logger.error(
                 "%s is full and cannot be emptied while a stopped process reads it: the cache is empty until then (%s)",
                 self.directory,
                 " ".join(self.handle.readers().split()),
             )
-        self.words[BYPASS] = 1
+        self.control.mark_bypassed(True)
 
     def _leave_bypass(self) -> None:
         now = int(self.clock() * 1000)
@@ -326,7 +337,7 @@ class Environment:
             self.handle.reader_check()
             if not self._readers():
                 self.in_transaction(self._drop_all)
-                self.words[BYPASS] = self.words[RETRY_AT] = 0
+                self.control.mark_bypassed(False)
                 logger.warning("%s can be written again; it begins empty", self.directory)
                 return
         raise StoreFull(f"{self.directory} is full: a stopped process holds on to its pages")
@@ -340,15 +351,15 @@ class Environment:
         rows = [row.split() for row in self.handle.readers().splitlines()[1:]]
         return [int(row[2]) for row in rows if len(row) == 3 and row[2] != "-"]
 
-    def has_old_reader(self) -> bool:
-        """Tell whether a read transaction has been open for so long that it keeps pages from being used again."""
+    def has_reader_behind(self, transactions: int) -> bool:
+        """Tell whether a read has been open for more than so many transactions: no page freed since is used again."""
         newest = self.handle.info()["last_txnid"]
-        return any(txnid < newest - _OLD_READER for txnid in self._readers())
+        return any(txnid < newest - transactions for txnid in self._readers())
 
     @property
     def bypassed(self) -> bool:
         """Whether the database is empty, and takes nothing, until it can be written again."""
-        return bool(self.words[BYPASS])
+        return bool(self.words[MODE] & BYPASSED)
 
     def counters(self) -> dict[str, int]:
         """Return `max_size` (bytes), and what all processes together counted since the files were made."""

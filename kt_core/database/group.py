@@ -75,9 +75,7 @@ class GroupCommit:
                 while goal > 0 and (freed := environment.housekeeper.evict(chores, goal)):
                     goal -= freed
         except lmdb.MapFullError:
-            if not environment.handle.reader_check():
-                raise
-            # A killed process had held on to pages; now there are some.
+            environment.handle.reader_check()  # a killed process may have held on to pages
         with child(False) as attempt:
             return operation(attempt)
 

@@ -3,7 +3,7 @@
 Nobody scans the database. Each write spends a shared budget of bytes; the write that finds it
 exhausted first does a bounded piece of work for all. It works in a transaction of its own, before the one that asked.
 
-* *Expiry.* A clock hand looks at the next 32 records and deletes the expired ones; where a quarter of them
+* *Expiry.* A clock hand looks at the next 64 records and deletes the expired ones; where a quarter of them
   were, it goes on. It stands in the control file, so all processes turn the same one.
 * *Eviction.* Once the pages in use pass three quarters of the map, samples of 16 records are drawn into a pool of
   the 64 least recently used that were seen, and the first four of it go; again, until as much is free as was
@@ -34,11 +34,13 @@ logger = logging.getLogger("kt_core.database")
 
 PUT_COST: Final = 2048
 """What a write spends of the budget besides its bytes: it also copies pages."""
+BULK_COST: Final = 512
+"""The same for each record of a bulk, which share pages."""
 
-_GRANT = 128 << 10
+_GRANT = 512 << 10
 _AHEAD = 8 << 20  # bytes reserved ahead: 64 writes of 16 copied pages are half of it
 _STEP = 4 << 20  # bytes by which a reservation grows
-_WINDOW = 32
+_WINDOW = 64
 _NEIGHBOURS = 4  # records looked at from each place that is drawn
 _SAMPLE = 16
 _DRAWS = 16  # places drawn at most for a sample: not every page that is drawn is a leaf
@@ -46,6 +48,7 @@ _VICTIMS = 4  # of each sample
 _POOL = 64
 _MOST_WINDOWS = 16
 _READER_CHECK_EVERY = 64
+_OLD_READER = 100  # transactions
 _ASK_AGAIN = 1000  # milliseconds between attempts to get more disk space
 _LONG_AGO = -1.0  # what an expired record was last used
 
@@ -128,8 +131,12 @@ class Housekeeper:
         return pages * PAGE
 
     def _excess(self, txn: View, need: int) -> int:
-        ceiling = self._environment.words[CEILING] or self._map_size
-        return self.used(txn) + need - ceiling * 3 // 4
+        words = self._environment.words
+        limit = (words[CEILING] or self._map_size) * 3 // 4
+        used = self.used(txn)
+        # Reads begin to say what they use when there is as much room left as is used.
+        self._environment.control.mark_pressed(used > limit // 2)
+        return used + need - limit
 
     def reserve(self, need: int) -> None:
         """Reserve disk space for `need` bytes and for all that is written until the next time.
@@ -172,7 +179,7 @@ class Housekeeper:
         # Pages already used are written again before LMDB goes beyond its highest one; a sixteenth of the ceiling is
         # what the eviction below three quarters keeps free many times over, unless a stopped reader holds on to it.
         margin = reserved - top
-        if margin < need + (reserved >> 4) and (need > _WINDOW * PAGE or environment.has_old_reader()):
+        if margin < need + (reserved >> 4) and (need > _WINDOW * PAGE or environment.has_reader_behind(_OLD_READER)):
             raise StoreFull(f"the file system of {environment.directory} is full")
 
     # -- records -----------------------------------------------------------------------------------------

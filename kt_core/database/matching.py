@@ -13,7 +13,6 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, TypedDict
 
-from kt_core.database.control import BYPASS
 from kt_core.database.record import original_key, stored_prefix, unpack_header
 from kt_core.errors import InvalidInput
 
@@ -62,7 +61,7 @@ def walk(environment: Environment, index: int, prefix: bytes = b"") -> Iterator[
             at = txn.cursor()
             last = b""
             looked = 0
-            if not environment.words[BYPASS] and (at.set_range(position) if position else at.first()):
+            if not environment.bypassed and (at.set_range(position) if position else at.first()):
                 for stored_view, raw in islice(at.iternext(), _BATCH):
                     last = bytes(stored_view)
                     if not last.startswith(head):

@@ -59,7 +59,7 @@ def supervise(directory: Path, kills: int) -> dict[str, int]:
     rnd = random.Random(20)
     pipes = [os.pipe() for _ in range(WORKERS)]
     acknowledged = [0] * WORKERS
-    pids = [_start(directory, worker, 1, pipes[worker][1]) for worker in range(WORKERS)]
+    pids = [_start(directory, worker, 1, pipes) for worker in range(WORKERS)]
     environment = Environment.open(directory, _options())
     database = Database(environment)
     while found["kills"] < kills:
@@ -83,7 +83,7 @@ def supervise(directory: Path, kills: int) -> dict[str, int]:
         database.set(b"supervisor", b"alive")
         signal.alarm(0)
         acknowledged[worker] = max(acknowledged[worker], seen)
-        pids[worker] = _start(directory, worker, acknowledged[worker] + 1, pipes[worker][1])
+        pids[worker] = _start(directory, worker, acknowledged[worker] + 1, pipes)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -100,11 +100,13 @@ def _is_torn(value: bytes) -> bool:
         return True
 
 
-def _start(directory: Path, worker: int, first: int, acknowledgements: int) -> int:
+def _start(directory: Path, worker: int, first: int, pipes: list[tuple[int, int]]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            work(directory, worker, first, acknowledgements)
+            for reader, _ in pipes:
+                os.close(reader)  # so that a worker does not outlive its supervisor
+            work(directory, worker, first, pipes[worker][1])
         except BaseException:
             traceback.print_exc()
         finally:

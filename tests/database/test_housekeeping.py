@@ -29,7 +29,7 @@ def _on_disk(directory: Path) -> int:
     return sum(max(path.stat().st_size, path.stat().st_blocks * 512) for path in directory.iterdir())
 
 
-@pytest.mark.parametrize("max_size", [1 << 20, 4 << 20, 32 << 20])
+@pytest.mark.parametrize("max_size", [1 << 20, 4 << 20, 16 << 20])
 def test_max_size_is_never_exceeded(directory: Path, max_size: int) -> None:
     """Small and large values mixed, new keys and old: all files together stay within the size, no write fails."""
     environment = Environment.open(directory, DatabaseOptions(max_size=max_size))
