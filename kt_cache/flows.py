@@ -82,6 +82,7 @@ def move(source: bytes, target: bytes) -> Flow[bool]:
     left = yield call("ttl", source)
     if value is None or left is None:
         return False
-    yield call("set", target, value, None if left == math.inf else left)
-    yield call("delete", source)
+    if source != target:
+        yield call("set", target, value, None if left == math.inf else left)
+        yield call("compare_and_set", source, value, None)  # what somebody stored there meanwhile stays
     return True

@@ -6,15 +6,16 @@ stand in the URL's query. Names are the fields of `Options`, in any case; unknow
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from kt_cache.values import Codec
 from kt_core.database import DatabaseOptions
-from kt_core.database.environment import Durability, Eviction
+from kt_core.database.environment import MAX_DATABASES, Durability, Eviction
 from kt_core.errors import Misconfigured, choose
 
 SCHEMES = ("embedded",)
@@ -58,7 +59,7 @@ class Options:
         scheme, place, query = _split(location or f"embedded://{default_name}")
         given: dict[str, Any] = {}
         for name, value in [*query, *options.items()]:
-            reader_name = name.lower()
+            reader_name = str(name).lower()
             reader = choose(_READERS, reader_name, "option")
             try:
                 given[reader_name] = reader(value)
@@ -95,22 +96,25 @@ def parse_size(value: object) -> int:
     return int(float(match[1]) * (1 << _UNITS[match[2].lower()]))
 
 
-def _split(location: str) -> tuple[str, str, list[tuple[str, str]]]:
-    scheme, separator, rest = location.partition("://")
-    if not separator:
+def _split(location: object) -> tuple[str, str, list[tuple[str, str]]]:
+    url = os.fspath(location) if isinstance(location, os.PathLike) else location
+    if not isinstance(url, str) or "://" not in url:
+        near = url.removeprefix("embedded:") if isinstance(url, str) else ""
         raise Misconfigured(
-            f"the location {location!r} is not a URL: write embedded://{location.strip('/') or 'NAME'} for a database "
-            "of that name, or embedded:///absolute/path"
+            f"the location {location!r} is not a URL: write embedded://{near if near.find('/') < 1 else 'NAME'} "
+            "(embedded://NAME for a database of that name, embedded:///absolute/path for a directory)"
         )
+    scheme, _, rest = url.partition("://")
     choose(dict.fromkeys(SCHEMES), scheme, "kind of location")
-    parts = urlsplit(f"//{rest}")
-    if parts.fragment or not rest.partition("?")[0]:
+    if "#" in rest:
+        raise Misconfigured(f"the location {location!r} holds a '#': write %23 for it")
+    place, _, query = rest.partition("?")
+    name, _, path = place.partition("/")
+    if not place:
         raise Misconfigured(f"the location {location!r} names nothing: write embedded://NAME or embedded:///path")
-    if parts.netloc and parts.path.strip("/"):
-        raise Misconfigured(
-            f"the location {location!r} has a name and a path: write embedded:///{parts.netloc}{parts.path} for a path"
-        )
-    return scheme, unquote(parts.path if not parts.netloc else parts.netloc), parse_qsl(parts.query)
+    if name and path.strip("/"):
+        raise Misconfigured(f"the location {location!r} has a name and a path: write embedded:///{place} for a path")
+    return scheme, unquote(name or place), parse_qsl(query, keep_blank_values=True)
 
 
 def _one_of(kind: Any) -> Callable[[object], str]:
@@ -122,6 +126,13 @@ def _number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
         raise Misconfigured(f"{value!r} is not a number")
     return int(value)
+
+
+def _database(value: object) -> int:
+    number = _number(value)
+    if number >= MAX_DATABASES:
+        raise Misconfigured(f"there is no logical database {number}: write a number from 0 to {MAX_DATABASES - 1}")
+    return number
 
 
 def _truth(value: object) -> bool:
@@ -146,7 +157,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "max_size": parse_size,
     "durability": _one_of(Durability),
     "eviction": _one_of(Eviction),
-    "database": _number,
+    "database": _database,
     "serializer": lambda value: value,
     "accept": _names,
     "compression": _optional(str),

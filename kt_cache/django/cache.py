@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 
-from kt_cache.flows import adrive, drive, increment, move
+from kt_cache.flows import Flow, adrive, drive, increment, move
 from kt_cache.options import Options
 from kt_cache.stores import Stats, Value, open_store
 from kt_cache.values import Unreadable
@@ -44,8 +44,13 @@ class KTCache(BaseCache):
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         options = {name: value for name, value in params.get("OPTIONS", {}).items() if name not in _DJANGO_OPTIONS}
+        # As Django looks for them: in capitals among the options, in small letters beside them.
         self._limited = bool(
-            {*_DJANGO_OPTIONS, "max_entries", "cull_frequency"} & {*params, *params.get("OPTIONS", {})}
+            set(_DJANGO_OPTIONS) & set(params.get("OPTIONS", {})) or {"max_entries", "cull_frequency"} & set(params)
+        )
+        # What a subclass makes of keys is its own business.
+        self._plain_keys = all(
+            getattr(type(self), name) is getattr(BaseCache, name) for name in ("make_key", "validate_key")
         )
         try:
             self._options = Options.parse(location, options, default_name=_project_name())
@@ -59,12 +64,12 @@ class KTCache(BaseCache):
     # -- keys, timeouts, values --------------------------------------------------------------------------
 
     def _key(self, key: Any, version: int | None) -> bytes:
-        if self.key_func is default_key_func:
+        if self._plain_keys and self.key_func is default_key_func:
             made = f"{self.key_prefix}:{self.version if version is None else version}:{key}"
+            if not _unremarkable(made):
+                self.validate_key(made)
         else:
-            made = self.make_key(key, version)
-        if not _unremarkable(made):
-            self.validate_key(made)
+            made = self.make_and_validate_key(key, version)
         try:
             return made.encode()
         except UnicodeEncodeError:
@@ -72,7 +77,7 @@ class KTCache(BaseCache):
 
     def _keys(self, keys: Iterable[Any], version: int | None) -> dict[Any, bytes]:
         """Return all keys with what the store knows them by; for the default key function all at once."""
-        if self.key_func is default_key_func:
+        if self._plain_keys and self.key_func is default_key_func:
             head = f"{self.key_prefix}:{self.version if version is None else version}:"
             made = {key: f"{head}{key}" for key in keys}
             texts = made.values()
@@ -106,16 +111,29 @@ class KTCache(BaseCache):
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Return the value, or the default."""
-        stored = self._store.get(self._key(key, version))
+        made = self._key(key, version)
+        stored = self._store.get(made)
         if stored is None:
             return default
         try:
             return self._loads(stored)
-        except Unreadable:
-            return self._read(stored, default)
+        except Unreadable as error:
+            # It is deleted, so that `add` can put another in its place.
+            _complain_once(str(error))
+            self._store.compare_and_set(made, stored, None)
+            return default
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        return self._read(await self._store.aget(self._key(key, version)), default)
+        made = self._key(key, version)
+        stored = await self._store.aget(made)
+        if stored is None:
+            return default
+        try:
+            return self._loads(stored)
+        except Unreadable as error:
+            _complain_once(str(error))
+            await self._store.acompare_and_set(made, stored, None)
+            return default
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         """Store a value, whatever was there."""
@@ -169,17 +187,28 @@ class KTCache(BaseCache):
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> Any:
         """Add to a number, which keeps its timeout, and return the sum; ValueError if there is none."""
         made = self._key(key, version)
-        try:
-            return _found(key, self._store.incr(made, delta))
-        except (NotACounter, CounterOverflow):
-            return _found(key, drive(increment(made, delta, self._loads, self._dumps), self._store))
+        if isinstance(delta, int):
+            try:
+                return _found(key, self._store.incr(made, delta))
+            except (NotACounter, CounterOverflow):
+                pass
+        return _found(key, drive(self._increment(made, delta), self._store))
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> Any:
         made = self._key(key, version)
+        if isinstance(delta, int):
+            try:
+                return _found(key, await self._store.aincr(made, delta))
+            except (NotACounter, CounterOverflow):
+                pass
+        return _found(key, await adrive(self._increment(made, delta), self._store))
+
+    def _increment(self, made: bytes, delta: Any) -> Flow[Any | None]:
         try:
-            return _found(key, await self._store.aincr(made, delta))
-        except (NotACounter, CounterOverflow):
-            return _found(key, await adrive(increment(made, delta, self._loads, self._dumps), self._store))
+            return (yield from increment(made, delta, self._loads, self._dumps))
+        except Unreadable as error:
+            _complain_once(str(error))
+            return None
 
     async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> Any:
         return await self.aincr(key, -delta, version)
@@ -293,4 +322,5 @@ def _project_name() -> str:
     """Name the database of a project that names none: by its settings, and its directory to tell copies apart."""
     module = getattr(settings, "SETTINGS_MODULE", None) or "django"
     base = str(getattr(settings, "BASE_DIR", None) or Path.cwd())
-    return f"{re.sub('[^A-Za-z0-9._-]', '-', module)[:80]}-{hashlib.sha256(base.encode()).hexdigest()[:12]}"
+    name = re.sub("[^A-Za-z0-9._-]", "-", module)[:80].lstrip("._-")
+    return f"{name or 'django'}-{hashlib.sha256(base.encode()).hexdigest()[:12]}"

@@ -1,6 +1,7 @@
 """The Store contract: what every store offers to the adapters above, and in which terms.
 
-Keys are bytes. A value is bytes, or an int of 64 bits: a counter, which `incr` can change. Timeouts are seconds
+Keys are bytes. A value is bytes, or an int of 64 bits: a counter, which `incr` can change. Eight bytes are a
+counter, too: they come back as the int that they are in big-endian order. Timeouts are seconds
 from now, `None` for never; zero and less mean "already over": the record is deleted, or not made at all.
 `tests.stores.contract` holds the same as tests that every store inherits.
 """
@@ -117,7 +118,10 @@ class Store(Protocol):
         """Delete every record whose key begins with the prefix; return how many there were."""
 
     def cull(self, limit: int, divisor: int) -> None:
-        """Where `limit` records or more are there, make room: drop one in `divisor`, old ones first; all for 0."""
+        """Where `limit` records or more are there, make room: drop one in `divisor`, old ones first; all for 0.
+
+        From the first call on a read counts as a use.
+        """
 
     def stats(self) -> Stats:
         """Return the figures of the store."""

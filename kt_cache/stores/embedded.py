@@ -181,13 +181,13 @@ class EmbeddedStore:
 
     def cull(self, limit: int, divisor: int) -> None:
         """Where `limit` records or more are there, make room: drop one in `divisor`, old ones first; all for 0."""
-        count = self._database.count()
-        if count < limit:
+        self._database.count_uses()
+        if self._database.count() < limit:
             return
-        if divisor == 0:
-            self.clear()
-        else:
-            self._database.cull(divisor)
+        try:
+            self._database.cull(divisor) if divisor else self._database.clear()
+        except StoreFull as error:
+            self._cannot_delete(error)
 
     def stats(self) -> Stats:
         """Return the figures of the store."""

@@ -41,9 +41,7 @@ class MemoryStore:
     def set(self, key: bytes, value: Value, timeout: float | None) -> None:
         expiry = self._expiry(timeout)
         with self._lock:
-            self._records.pop(key, None)
-            if expiry > self._clock():
-                self._records[key] = (value, expiry)
+            self._put(key, value, expiry)
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         for key, value in items.items():
@@ -51,24 +49,27 @@ class MemoryStore:
         return []
 
     def add(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        expiry = self._expiry(timeout)
         with self._lock:
-            return not self.exists(key) and self._do(self.set, key, value, timeout)
+            return not self.exists(key) and self._put(key, value, expiry)
 
     def replace(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        expiry = self._expiry(timeout)
         with self._lock:
-            return self.exists(key) and self._do(self.set, key, value, timeout)
+            return self.exists(key) and self._put(key, value, expiry)
 
     def delete(self, key: bytes) -> bool:
         with self._lock:
-            return self._find(key) is not None and self._do(self._records.pop, key)
+            return self._find(key) is not None and self._records.pop(key) is not None
 
     def delete_many(self, keys: Iterable[bytes]) -> int:
         return sum([self.delete(key) for key in keys])
 
     def touch(self, key: bytes, timeout: float | None) -> bool:
+        expiry = self._expiry(timeout)
         with self._lock:
             record = self._find(key)
-            return record is not None and self._do(self.set, key, record[0], timeout)
+            return record is not None and self._put(key, record[0], expiry)
 
     def incr(self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None) -> int | None:
         with self._lock:
@@ -86,17 +87,15 @@ class MemoryStore:
     def compare_and_set(
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
     ) -> bool:
+        expiry = None if isinstance(timeout, Keep) else self._expiry(timeout)
         with self._lock:
-            value, expiry = self._find(key) or (None, math.inf)
-            if value != old:
+            value, kept = self._find(key) or (None, math.inf)
+            if value != (None if old is None else _value(old)):
                 return False
             if new is None:
                 self._records.pop(key, None)
-            elif isinstance(timeout, Keep):
-                self._records[key] = (new, expiry)
-            else:
-                self.set(key, new, timeout)
-            return True
+                return True
+            return self._put(key, new, kept if expiry is None else expiry)
 
     def exists(self, key: bytes) -> bool:
         with self._lock:
@@ -160,7 +159,13 @@ class MemoryStore:
             raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
         return math.inf if timeout is None else self._clock() + timeout
 
-    @staticmethod
-    def _do(action: Callable[..., object], *args: object) -> bool:
-        action(*args)
+    def _put(self, key: bytes, value: Value, expiry: float) -> bool:
+        self._records.pop(key, None)
+        if expiry > self._clock():
+            self._records[key] = (_value(value), expiry)
         return True
+
+
+def _value(value: Value) -> Value:
+    """Return the counter that eight bytes are, and any other value as it is."""
+    return int.from_bytes(value, "big", signed=True) if isinstance(value, bytes) and len(value) == 8 else value

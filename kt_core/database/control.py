@@ -52,7 +52,7 @@ GONE_HITS: Final = 8  # counts of processes that have ended
 GONE_MISSES: Final = 9
 RETRY_AT: Final = 10  # milliseconds: when leaving the bypass, or asking for space, is next tried
 
-_PRESSED_AT, _BYPASSED_AT = 0, 1
+_PRESSED_AT, _BYPASSED_AT, _CULLED_AT = 0, 1, 2
 PRESSED: Final = int.from_bytes(bytes((1, 0, 0, 0, 0, 0, 0, 0)), sys.byteorder)
 """In `MODE`: eviction is near, and reads stamp what they use."""
 BYPASSED: Final = int.from_bytes(bytes((0, 1, 0, 0, 0, 0, 0, 0)), sys.byteorder)
@@ -134,6 +134,10 @@ class Control:
     def mark_pressed(self, pressed: bool) -> None:
         """Say whether eviction is near."""
         self._marks[_PRESSED_AT] = pressed
+
+    def mark_culled(self) -> None:
+        """Say that records are culled by number, so that reads stamp what they use however much room there is."""
+        self._marks[_CULLED_AT] = True
 
     def mark_bypassed(self, bypassed: bool) -> None:
         """Say whether the database takes nothing."""

@@ -264,8 +264,15 @@ class Database:
         """Delete the expired records of the whole environment now; return how many there were."""
         return self._environment.vacuum()
 
+    def count_uses(self) -> None:
+        """Note reads as uses from now on, even while eviction is far off."""
+        self._environment.control.mark_culled()
+
     def cull(self, divisor: int) -> None:
-        """Delete one in `divisor` of the records, the least recently used of each thousand neighbours."""
+        """Delete one in `divisor` of the records, the least recently used of each thousand neighbours.
+
+        Reads are noted as uses since `count_uses` was called first.
+        """
         start: bytes | None = b""
         while start is not None:
             start = self._write(self._index, self._cull, start, divisor)

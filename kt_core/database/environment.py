@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 SMALLEST: Final = 1 << 20
 LONGEST_KEY: Final = 1 << 28
-_MAX_DATABASES = 200
+MAX_DATABASES: Final = 200
 _BYPASS_RETRY = 100  # milliseconds between attempts to leave the bypass
 _TICK = b"tick"  # the one record beside the logical databases, whose names are numbers
 _SWEEPS = 4  # after as many attempts, a value that still finds no room is given up
@@ -86,8 +86,8 @@ class DatabaseOptions:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise Misconfigured(f"{name} is {getattr(self, name)!r}: write one of {', '.join(map(repr, values))}")
-        if not 1 <= self.databases <= _MAX_DATABASES:
-            raise Misconfigured(f"databases is {self.databases}: write a number from 1 to {_MAX_DATABASES}")
+        if not 1 <= self.databases <= MAX_DATABASES:
+            raise Misconfigured(f"databases is {self.databases}: write a number from 1 to {MAX_DATABASES}")
 
 
 class Environment:
@@ -127,6 +127,8 @@ class Environment:
                 found = _registry[key] = cls(path, options, clock)
             else:
                 _refuse_other_options(found, options)
+                with found.lock:
+                    found.provide(options.databases)
             return found
 
     # -- opening, forking, closing ---------------------------------------------------------------------
@@ -152,25 +154,34 @@ class Environment:
             self.handle.reader_check()
             self.housekeeper = Housekeeper(self)
             self.housekeeper.reserve(0)
-            self.dbis = [self.handle.open_db(b"%d" % index) for index in range(self._databases())]
-            with self.handle.begin(write=True):
+            self.dbis: list[Any] = []
+            with self.handle.begin(write=True) as txn:
+                txn.put(_TICK, b"")
                 self.control.join()
+                made = txn.stat()["entries"] - 1  # the tick
+            self._open_databases(max(made, self.options.databases))
         except BaseException:
             self.handle.close()
             raise
-        self._indices |= {dbi: index for index, dbi in enumerate(self.dbis)}
         self._let_begin(self.handle.begin)
+
+    def _open_databases(self, databases: int) -> None:
+        for index in range(len(self.dbis), databases):
+            dbi = self.handle.open_db(b"%d" % index)
+            self._indices[dbi] = index
+            self.dbis.append(dbi)
+
+    def provide(self, databases: int) -> None:
+        """Have as many logical databases, where whoever opened the environment first asked for fewer; hold the lock."""
+        if len(self.dbis) < databases:
+            self.begin().abort()  # opens anew after a fork
+            self._open_databases(databases)
 
     def _let_begin(self, begin: Begin) -> None:
         """Set how transactions begin, and gather in one tuple all that a point read needs: it costs one look-up."""
         self.begin = begin
         control = self.control
         self.reading: Reading = (begin, self.dbis, control.counts, control.stamps, control.mask, self.words, self.clock)
-
-    def _databases(self) -> int:
-        with self.handle.begin() as txn:
-            made = txn.stat()["entries"] - (txn.get(_TICK) is not None)
-        return max(made, self.options.databases)
 
     def _begin_anew(
         self, db: Any = None, parent: Any = None, write: bool = False, buffers: bool = False
@@ -263,7 +274,9 @@ class Environment:
     def _make_room(self, error: BaseException, failures: int) -> bool:
         """Do what the failure of a write asks for; tell whether to run it again."""
         if isinstance(error, RoomNeeded):
-            self._evict(self.in_transaction(self.housekeeper.run, error))
+            goal = self.in_transaction(self.housekeeper.run, error)
+            self.provide(self.housekeeper.databases)  # what other processes have made is to be counted, too
+            self._evict(goal)
             return True
         if not isinstance(error, lmdb.MapFullError):
             return False
@@ -391,8 +404,6 @@ def _refuse_other_options(environment: Environment, options: DatabaseOptions) ->
             f"{environment.directory} is already open in this process with other options: {', '.join(other)}; "
             "give every alias of one database the same"
         )
-    if options.databases > len(environment.dbis):
-        raise InvalidInput(f"{environment.directory} is already open with {len(environment.dbis)} logical databases")
 
 
 def _open_lmdb(directory: Path, settings: Settings) -> lmdb.Environment:
@@ -410,7 +421,7 @@ def _open_lmdb(directory: Path, settings: Settings) -> lmdb.Environment:
             readahead=False,
             meminit=False,
             max_readers=MAX_READERS,
-            max_dbs=_MAX_DATABASES,
+            max_dbs=MAX_DATABASES,
             max_spare_txns=1,
             lib_version=0,
         )

@@ -70,7 +70,8 @@ class GroupCommit:
             with child(False) as attempt:
                 return operation(attempt)
         except RoomNeeded as wanted:
-            with child(True) as chores:
+            # Not a child on the logical database: of a transaction's own database `used` asks without a name.
+            with environment.begin(None, txn, True, True) as chores:
                 goal = environment.housekeeper.run(chores, wanted)
                 while goal > 0 and (freed := environment.housekeeper.evict(chores, goal)):
                     goal -= freed

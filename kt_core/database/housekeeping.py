@@ -82,6 +82,8 @@ class Housekeeper:
         self._map_size = environment.files.settings.map_size
         self.largest = self._map_size // 16
         """The largest record, in bytes: LMDB needs as many pages in one piece, and finds them between small records."""
+        self.databases = 0
+        """How many logical databases there were when the pages were last counted, in any process."""
         self._random = Random()
         self._pool: list[Candidate] = []
         # Each may cost a copy of its page, and the pages freed by one transaction serve only the one after the next.
@@ -124,9 +126,10 @@ class Housekeeper:
 
     def used(self, txn: View) -> int:
         """Return the bytes of all pages that hold records."""
+        main = txn.stat()
+        self.databases = main["entries"] - 1  # the tick
         pages = 0
-        for dbi in (None, *self._environment.dbis):
-            stat = txn.stat() if dbi is None else txn.stat(dbi)
+        for stat in (main, *map(txn.stat, self._environment.dbis)):
             pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
         return pages * PAGE
 

@@ -30,7 +30,7 @@ def resolve(name: str, *, durable: bool, max_size: int, environ: Mapping[str, st
         )
     homes = list(_durable_homes(environ) if durable else _runtime_homes(environ))
     for home in homes:
-        if (home / name / CONTROL_FILE).exists():
+        if _exists(home / name / CONTROL_FILE):
             return home / name
     free = {home: _free_space(home) for home in homes}
     for home, space in free.items():
@@ -47,11 +47,11 @@ def private_directory(path: Path) -> Path:
     """Create the directory with mode 0700, or check that the existing one is the user's own and private."""
     if not path.is_absolute():
         raise Misconfigured(f"{str(path)!r} is not an absolute path: write embedded:///{path}")
-    if path.is_symlink():
-        raise Misconfigured(
-            f"{path} is a symbolic link, which is not followed: write the path it leads to, {path.resolve()}"
-        )
     try:
+        if path.is_symlink():
+            raise Misconfigured(
+                f"{path} is a symbolic link, which is not followed: write the path it leads to, {path.resolve()}"
+            )
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = path.lstat()
     except FileExistsError:
@@ -100,8 +100,18 @@ def _is_usable(directory: Path) -> bool:
     return directory.is_absolute() and directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise Misconfigured(
+            f"{path} cannot be looked up ({error.strerror}): one of the directories above it is somebody else's; "
+            "remove that, or write a path of your own as embedded:///path"
+        ) from error
+
+
 def _free_space(path: Path) -> int:
-    while not path.exists():
+    while not _exists(path):
         path = path.parent
     space = os.statvfs(path)
     return space.f_bavail * space.f_frsize

@@ -24,7 +24,16 @@ def port(tmp_path: Path) -> Iterator[int]:
     """The port of the running server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
-        command = ["-m", "gunicorn", "--preload", "--workers", str(_WORKERS), "--log-level", "warning", "--no-control-socket"]
+        command = [
+            "-m",
+            "gunicorn",
+            "--preload",
+            "--workers",
+            str(_WORKERS),
+            "--log-level",
+            "warning",
+            "--no-control-socket",
+        ]
         server = subprocess.Popen(
             [sys.executable, *command, f"--bind=fd://{listener.fileno()}", "tests.adapters.preloaded:application"],
             cwd=ROOT,

@@ -1,0 +1,1 @@
+"""The adapters: what each framework asks of its caches."""
