@@ -154,6 +154,9 @@ class Control:
         """
         for index in range(PROCESSES - 1):
             process = self._process(index)
+            if process[PID] == os.getpid():
+                self.counts = process
+                return
             if process[PID] and _is_running(process[PID]):
                 continue
             self.words[GONE_HITS] += process[HITS]

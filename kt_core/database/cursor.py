@@ -137,7 +137,7 @@ class Cursor:
         if self._position is None:
             return None
         now = int(self._environment.clock() * 1000)
-        found = at.set_range(self._position) if not self._backward else _not_after(at, self._position)
+        found = at.set_range(self._position)
         while found:
             stored, raw = bytes(at.key()), at.value()
             if unpack_header(raw)[0] > now:
@@ -156,7 +156,3 @@ def _after(at: Any, stored: bytes) -> bool:
 
 def _before(at: Any, stored: bytes) -> bool:
     return bool(at.prev() if at.set_range(stored) else at.last())
-
-
-def _not_after(at: Any, stored: bytes) -> bool:
-    return bool(at.set_key(stored)) or _before(at, stored) or bool(at.set_range(stored))

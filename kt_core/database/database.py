@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
+from math import isfinite
 from typing import Final
 from zlib import crc32
 
@@ -52,6 +53,7 @@ Item = tuple[bytes, bytes, int]
 """A key, a value and an expiry."""
 
 _BULK = 128  # records a transaction: what housekeeping reserves ahead covers the pages that so many may copy
+_BULK_BYTES = 64 << 10
 _NEIGHBOURS = 1024
 
 
@@ -232,29 +234,41 @@ class Database:
         for key, value, expiry in items:
             stored = stored_key(key)
             rows.append((stored, encode(key, stored, value, expiry, now)))
-        return self._store_bulk(rows, now, len(rows) if atomic else _BULK)
+        if not atomic:
+            return self._store_bulk(rows, now)
+        self._write(self._index, self._store_rows, rows, now)
+        return len(rows)
 
     def set_all(self, values: Mapping[bytes, bytes], expiry: int = NEVER) -> int:
         """Store many values that expire together; as `set_bulk`, and faster."""
         now = int(self._environment.clock() * 1000)
         if values and min(values) >= b"\1" and max(map(len, values)) <= LONGEST_VERBATIM:
             header = pack_header(expiry, now << 8)
-            return self._store_bulk([(key, header + value) for key, value in values.items()], now, _BULK)
+            return self._store_bulk([(key, header + value) for key, value in values.items()], now)
         return self.set_bulk((key, value, expiry) for key, value in values.items())
 
-    def _store_bulk(self, rows: list[tuple[bytes, bytes]], now: int, step: int) -> int:
-        for start in range(0, len(rows), step or 1):
-            self._write(self._index, self._store_rows, rows[start : start + step], now)
+    def _store_bulk(self, rows: list[tuple[bytes, bytes]], now: int) -> int:
+        start = size = 0
+        step = self._step()
+        for position, (_, raw) in enumerate(rows):
+            size += len(raw)
+            if position - start == step or size > _BULK_BYTES:
+                self._write(self._index, self._store_rows, rows[start:position], now)
+                start, size = position, len(raw)
+        self._write(self._index, self._store_rows, rows[start:], now)
         return len(rows)
 
     def remove_bulk(self, keys: Iterable[bytes], *, atomic: bool = False) -> int:
         """Delete many records and return how many of them there were."""
         every = list(keys)
-        step = len(every) if atomic else _BULK
+        step = len(every) or 1 if atomic else self._step()
         return sum(
             self._write(self._index, self._remove_keys, every[start : start + step])
-            for start in range(0, len(every), step or 1)
+            for start in range(0, len(every), step)
         )
+
+    def _step(self) -> int:
+        return min(_BULK, self._environment.housekeeper.most_changes)
 
     def clear(self) -> None:
         """Delete every record of this logical database."""
@@ -279,15 +293,12 @@ class Database:
 
     # -- walking ---------------------------------------------------------------------------------------
 
-    def scan(self, prefix: bytes = b"", *, start: bytes | None = None) -> Iterator[tuple[bytes, Record]]:
-        """Yield key and record of every visible record in key order, holding no transaction while the caller works.
-
-        It is no snapshot: what is written meanwhile may or may not be seen.
-        """
-        cursor = self.cursor()
-        found = cursor.jump(max(prefix, start) if start is not None else prefix)
-        while found and (entry := cursor.get(step=True)) is not None and entry[0].startswith(prefix):
-            yield entry
+    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, Record]]:
+        """Yield key and record of every visible record with a prefix, in key order; as `keys`, no snapshot."""
+        for key in self.keys(prefix):
+            record = self.get_record(key)
+            if record is not None:
+                yield key, record
 
     def cursor(self) -> Cursor:
         """Return a cursor that stands nowhere yet."""
@@ -369,7 +380,7 @@ class Database:
         cost = len(raw) + PUT_COST
         budget = words[BUDGET] - cost
         if budget < 0:
-            raise RoomNeeded(len(raw), cost)
+            raise RoomNeeded(len(raw), len(raw), cost)
         words[BUDGET] = budget
         txn.put(stored, raw)
         control.stamps[crc32(stored) & control.mask] = now
@@ -448,9 +459,9 @@ class Database:
             if origin is Origin.SET:
                 value = encode_double(number)
             else:
-                value = add_double(record.value, number)
-                if number == 0 or value == record.value:
+                if number == 0 or not isfinite(current):
                     return current
+                value = add_double(record.value, number)
         self._put(txn, key, value, expiry)
         return decode_double(value)
 
@@ -481,11 +492,12 @@ class Database:
     def _store_rows(self, txn: Write, rows: list[tuple[bytes, bytes]], now: int) -> None:
         """Store many records by one call of LMDB."""
         control, words = self._environment.control, self._environment.words
-        size = sum([len(raw) for _, raw in rows])
+        sizes = [len(raw) for _, raw in rows] or [0]
+        size = sum(sizes)
         cost = size + len(rows) * BULK_COST
         budget = words[BUDGET] - cost
         if budget < 0:
-            raise RoomNeeded(size, cost)
+            raise RoomNeeded(max(sizes), size, cost)
         words[BUDGET] = budget
         txn.cursor().putmulti(rows)
         stamps, mask = control.stamps, control.mask

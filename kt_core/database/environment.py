@@ -99,6 +99,7 @@ class Environment:
         self.clock = clock
         self.lock = threading.Lock()
         self._group: GroupCommit | None = None
+        self._key = ""  # in the registry
         self.begin: Begin = _closed
         self._opening = threading.Lock()
         self._indices: dict[Any, int] = {}  # of every handle there ever was: callers may hold one from before a fork
@@ -125,6 +126,7 @@ class Environment:
             found = _registry.get(key)
             if found is None:
                 found = _registry[key] = cls(path, options, clock)
+                found._key = key
             else:
                 _refuse_other_options(found, options)
                 with found.lock:
@@ -154,28 +156,26 @@ class Environment:
             self.handle.reader_check()
             self.housekeeper = Housekeeper(self)
             self.housekeeper.reserve(0)
-            self.dbis: list[Any] = []
             with self.handle.begin(write=True) as txn:
                 txn.put(_TICK, b"")
                 self.control.join()
                 made = txn.stat()["entries"] - 1  # the tick
-            self._open_databases(max(made, self.options.databases))
+            self.dbis = self._open_databases(range(max(made, self.options.databases)))
         except BaseException:
             self.handle.close()
             raise
         self._let_begin(self.handle.begin)
 
-    def _open_databases(self, databases: int) -> None:
-        for index in range(len(self.dbis), databases):
-            dbi = self.handle.open_db(b"%d" % index)
-            self._indices[dbi] = index
-            self.dbis.append(dbi)
+    def _open_databases(self, numbers: range) -> list[Any]:
+        opened = [self.handle.open_db(b"%d" % number) for number in numbers]
+        self._indices |= dict(zip(opened, numbers, strict=True))
+        return opened
 
     def provide(self, databases: int) -> None:
         """Have as many logical databases, where whoever opened the environment first asked for fewer; hold the lock."""
         if len(self.dbis) < databases:
             self.begin().abort()  # opens anew after a fork
-            self._open_databases(databases)
+            self.dbis += self._open_databases(range(len(self.dbis), databases))
 
     def _let_begin(self, begin: Begin) -> None:
         """Set how transactions begin, and gather in one tuple all that a point read needs: it costs one look-up."""
@@ -234,11 +234,12 @@ class Environment:
     def close(self) -> None:
         """Close the environment in this process; other processes go on."""
         with _registry_lock, self.lock:
-            _registry.pop(os.path.realpath(self.directory), None)
+            if self.begin is _closed:
+                return
+            del _registry[self._key]
             self._let_begin(_closed)
             self.handle.close()
             self.files.close()
-            self.control.close()
 
     # -- writing ---------------------------------------------------------------------------------------
 

@@ -57,7 +57,8 @@ class Files:
         data = self.directory / "data.mdb"
         if _size(data) < self.settings.map_size:
             os.truncate(data, self.settings.map_size)
-        self._data = _open_private(data)
+        if self._data < 0:
+            self._data = _open_private(data)
         self.control.declare_whole()
 
     def reserve(self, start: int, size: int) -> None:

@@ -46,9 +46,10 @@ class GroupCommit:
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self._environment.begin(None, None, True) as txn:
+                begin = self._environment.handle.begin  # for children: meanwhile the environment may be opened anew
                 for future, index, operation in group:
                     try:
-                        outcomes.append((future, self._run(txn, index, operation), None))
+                        outcomes.append((future, self._run(begin, txn, index, operation), None))
                     except Exception as error:
                         outcomes.append((future, None, as_ours(error, self._environment.directory)))
         except Exception as error:
@@ -60,24 +61,20 @@ class GroupCommit:
             for future, result, failure in outcomes:
                 future.set_exception(failure) if failure is not None else future.set_result(result)
 
-    def _run(self, txn: Write, index: int, operation: Callable[[Write], T]) -> T:
+    def _run(self, begin: Any, txn: Write, index: int, operation: Callable[[Write], T]) -> T:
         environment = self._environment
-
-        def child(buffers: bool) -> Any:
-            return environment.begin(environment.dbis[index], txn, True, buffers)
-
         try:
-            with child(False) as attempt:
+            with begin(environment.dbis[index], txn, True) as attempt:
                 return operation(attempt)
         except RoomNeeded as wanted:
             # Not a child on the logical database: of a transaction's own database `used` asks without a name.
-            with environment.begin(None, txn, True, True) as chores:
+            with begin(None, txn, True, True) as chores:
                 goal = environment.housekeeper.run(chores, wanted)
                 while goal > 0 and (freed := environment.housekeeper.evict(chores, goal)):
                     goal -= freed
         except lmdb.MapFullError:
             environment.handle.reader_check()  # a killed process may have held on to pages
-        with child(False) as attempt:
+        with begin(environment.dbis[index], txn, True) as attempt:
             return operation(attempt)
 
 

@@ -63,13 +63,14 @@ class Candidate(NamedTuple):
 
 
 class RoomNeeded(Exception):
-    """A transaction is about to write `size` bytes, for which the budget does not suffice.
+    """A transaction is about to write `size` bytes, `largest` in one record, and the budget does not suffice.
 
     The environment aborts it, lets the housekeeper run, and then runs it again.
     """
 
-    def __init__(self, size: int, cost: int) -> None:
-        super().__init__(size, cost)
+    def __init__(self, largest: int, size: int, cost: int) -> None:
+        super().__init__(largest, size, cost)
+        self.largest = largest
         self.size = size
         self.cost = cost
 
@@ -86,8 +87,11 @@ class Housekeeper:
         """How many logical databases there were when the pages were last counted, in any process."""
         self._random = Random()
         self._pool: list[Candidate] = []
-        # Each may cost a copy of its page, and the pages freed by one transaction serve only the one after the next.
-        self._most_victims = max(_VICTIMS, self._map_size // PAGE // 64)
+        self.most_changes = max(_VICTIMS, self._map_size // PAGE // 64)
+        """How many records one transaction should change at most.
+
+        Each may cost a copy of its page, and what is freed by one transaction serves only the one after the next.
+        """
         self._grant = min(_GRANT, self._map_size // 64)
 
     def run(self, txn: View, wanted: RoomNeeded) -> int:
@@ -98,9 +102,9 @@ class Housekeeper:
         """
         environment = self._environment
         words, need = environment.words, wanted.size
-        if need > self.largest:
+        if wanted.largest > self.largest:
             raise StoreFull(
-                f"the record has {need} bytes, and {environment.directory} takes records up to {self.largest} "
+                f"the record has {wanted.largest} bytes, and {environment.directory} takes up to {self.largest} "
                 f"(a sixteenth of its size): raise max_size"
             )
         turn = words[TURN] = words[TURN] + 1
@@ -211,7 +215,7 @@ class Housekeeper:
         entries = [txn.stat(dbi)["entries"] for dbi in environment.dbis]
         last_page = environment.handle.info()["last_pgno"]
         freed = victims = 0
-        while freed < goal and victims < self._most_victims and any(entries):
+        while freed < goal and victims < self.most_changes and any(entries):
             sample = self._sample(txn, entries, last_page)
             # The best candidates of former samples stay in the pool: a larger sample for no more looks.
             self._pool = sorted({*self._pool, *sample})[:_POOL]

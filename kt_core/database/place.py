@@ -52,14 +52,16 @@ def private_directory(path: Path) -> Path:
             raise Misconfigured(
                 f"{path} is a symbolic link, which is not followed: write the path it leads to, {path.resolve()}"
             )
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (*reversed(path.parents), path):
+            if not directory.exists():
+                directory.mkdir(mode=0o700, exist_ok=True)
         status = path.lstat()
-    except FileExistsError:
-        raise Misconfigured(f"{path} is not a directory: name a directory of its own for the database") from None
     except OSError as error:
         raise Misconfigured(
             f"the directory {path} cannot be made ({error.strerror}): name one where this user may write"
         ) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise Misconfigured(f"{path} is not a directory: name a directory of its own for the database")
     if status.st_uid != os.geteuid():
         raise Misconfigured(
             f"{path} belongs to user {status.st_uid}, not to this one ({os.geteuid()}): name a directory of your own"
@@ -93,7 +95,9 @@ def _runtime_homes(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _durable_homes(environ: Mapping[str, str]) -> Iterator[Path]:
-    yield Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "kt-cache"
+    state = environ.get("XDG_STATE_HOME", "")
+    # The specification has relative paths ignored.
+    yield Path(state if state.startswith("/") else Path.home() / ".local" / "state") / "kt-cache"
 
 
 def _is_usable(directory: Path) -> bool:
