@@ -240,6 +240,8 @@ class Environment:
             self._let_begin(_closed)
             self.handle.close()
             self.files.close()
+            self.words = memoryview(bytes(len(self.words) * 8)).cast("q")
+            self.control.close()
 
     # -- writing ---------------------------------------------------------------------------------------
 

@@ -7,36 +7,19 @@ nor keeps the writers of this process waiting. Rules: Kyoto Tycoon protocol refe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, TypedDict
 
+from kt_core.database.posix import compile_posix
 from kt_core.database.record import original_key, stored_prefix, unpack_header
-from kt_core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from kt_core.database.environment import Environment
 
 _BATCH = 512
 _LONGEST_STORED = 511
-_CLASSES = {
-    b"alpha": b"a-zA-Z",
-    b"digit": b"0-9",
-    b"alnum": b"a-zA-Z0-9",
-    b"upper": b"A-Z",
-    b"lower": b"a-z",
-    b"space": rb"\t-\r ",
-    b"blank": rb"\t ",
-    b"punct": rb"!-/:-@\[-`{-~",
-    b"print": rb" -~",
-    b"graph": rb"!-~",
-    b"cntrl": rb"\x00-\x1f\x7f",
-    b"xdigit": b"0-9A-Fa-f",
-}
-_BRACKET = re.compile(rb"\[(\^?)(\]?(?:\[:\w*:\]|\[[^:.=]|[^\[\]])*)\]", re.DOTALL)
-_NAMED_CLASS = re.compile(rb"\[:(\w*):\]")
 
 
 class Stat(TypedDict):
@@ -110,56 +93,6 @@ def match_similar(
     )
     ranked = sorted(close) if limit < 0 else nsmallest(limit, close)
     return [key for _, key in ranked]
-
-
-def compile_posix(pattern: bytes) -> re.Pattern[bytes]:
-    """Compile a POSIX extended regular expression; `InvalidInput` says where it is none.
-
-    What only Python's dialect knows is refused (``(?...)``), or taken as the C library takes it: after a backslash
-    a letter means itself, but for ``\\w \\W \\s \\S \\b \\B``.
-    """
-    translated, position = [], 0
-    while position < len(pattern):
-        bracket = _BRACKET.match(pattern, position)
-        byte = pattern[position : position + 1]
-        if bracket is not None:
-            translated.append(_bracket(bracket[1], bracket[2]))
-            position = bracket.end()
-        elif byte == b"\\":
-            follower = pattern[position + 1 : position + 2]
-            if not follower:
-                raise InvalidInput("the expression ends in a backslash")
-            special = follower in b"wWsSbB"
-            translated.append(b"\\" + follower if special else re.escape(follower))
-            position += 2
-        elif byte == b"(" and pattern[position + 1 : position + 2] == b"?":
-            raise InvalidInput("(?...) is no part of a POSIX extended regular expression")
-        else:
-            # A backslash-free "$" of Python also matches before a last newline; POSIX's does not.
-            translated.append(rb"\Z" if byte == b"$" else byte)
-            position += 1
-    try:
-        return re.compile(b"".join(translated), re.DOTALL)
-    except re.error as error:
-        raise InvalidInput(f"not a regular expression: {error}") from error
-
-
-def _bracket(negation: bytes, body: bytes) -> bytes:
-    def named(match: re.Match[bytes]) -> bytes:
-        if match[1] not in _CLASSES:
-            raise InvalidInput(f"[:{match[1].decode('ascii', 'replace')}:] is no class of characters")
-        return _CLASSES[match[1]]
-
-    parts, position = [], 0
-    for match in _NAMED_CLASS.finditer(body):
-        parts += [_literal(body[position : match.start()]), named(match)]
-        position = match.end()
-    parts.append(_literal(body[position:]))
-    return b"[" + negation + b"".join(parts) + b"]"
-
-
-def _literal(text: bytes) -> bytes:
-    return text.replace(b"\\", rb"\\").replace(b"[", rb"\[").replace(b"]", rb"\]").replace(b"^", rb"\^")
 
 
 def edit_distance(left: bytes | str, right: bytes | str, limit: int) -> int:

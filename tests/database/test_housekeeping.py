@@ -62,7 +62,7 @@ def test_what_is_read_stays_and_what_is_not_goes(database: Database, clock: Cloc
 
 
 def test_hit_ratio_is_close_to_that_of_a_true_lru(database: Database, clock: Clock) -> None:
-    """A Zipf trace at about a tenth of its keys, names in the order of popularity: the hardest for hands in key order."""
+    """A Zipf trace at a tenth of its keys, named in the order of popularity: the hardest for what goes by key order."""
     keys, requests, rnd = 60_000, 120_000, random.Random(5)
     weights = list(accumulate(1 / (rank + 1) ** 0.99 for rank in range(keys)))
     trace = [bisect(weights, rnd.random() * weights[-1]) for _ in range(requests)]
