@@ -42,7 +42,6 @@ _BYTES_PER_STAMP_SLOT = 256
 # enumeration's member costs there several times the store itself.
 BUDGET: Final = 0  # bytes that may be written before housekeeping runs again
 WRITER: Final = 1  # 1 while a write transaction is open somewhere
-MODE: Final = 2  # the marks below: two bytes of one word, so that setting one never undoes the other
 RESERVED: Final = 3  # bytes at the head of the data file that the file system has promised
 CEILING: Final = 4  # bytes the file system would not go beyond when last asked; 0 while it never refused
 TURN: Final = 5  # housekeeping runs so far
@@ -51,6 +50,9 @@ EXPIRATIONS: Final = 7
 GONE_HITS: Final = 8  # counts of processes that have ended
 GONE_MISSES: Final = 9
 RETRY_AT: Final = 10  # milliseconds: when leaving the bypass, or asking for space, is next tried
+# The marks below, bytes of one word, so that setting one never undoes another. Every read looks at it: it shares no
+# cache line with what every write changes.
+MODE: Final = 32
 
 _PRESSED_AT, _BYPASSED_AT, _CULLED_AT = 0, 1, 2
 PRESSED: Final = int.from_bytes(bytes((1, 0, 0, 0, 0, 0, 0, 0)), sys.byteorder)

@@ -49,6 +49,13 @@ def _noise(*pages: Callable[[Path], int] | int) -> Callable[[Path], None]:
     return damage
 
 
+def noise_below_the_roots(data: Path) -> None:
+    """Damage what is not looked at when the file is opened."""
+    roots = {meta_field(data, "root"), meta_field(data, "free_root")}
+    pages = range(2, meta_field(data, "last_page") + 1)
+    _noise(*(page for page in pages if page not in roots))(data)
+
+
 def _cut(part: float) -> Callable[[Path], None]:
     return lambda data: os.truncate(data, int(data.stat().st_size * part))
 

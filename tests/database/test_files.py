@@ -22,7 +22,7 @@ from kt_core.database.files import Files, read_settings
 from kt_core.errors import Damaged, Misconfigured
 from tests.processes import python, running
 
-from .damage import DAMAGES
+from .damage import DAMAGES, noise_below_the_roots
 
 SIZE = 1 << 20
 KEYS = [b"%d" % number for number in range(100)]
@@ -45,6 +45,40 @@ database.set_bulk([(b"bulk%d" % number, bytes(300), 1 << 60) for number in range
 assert len(list(database.keys(b"bulk"))) == 100
 assert database.remove_bulk(list(database.keys(b"bulk"))) == 100
 environment.close()
+"""
+
+_TRY_ALL = """
+import sys
+from kt_core.database import Database, DatabaseOptions, Environment
+from kt_core.errors import KTError
+environment = Environment.open(sys.argv[1], DatabaseOptions(max_size=int(sys.argv[2]), durability=sys.argv[3]))
+database, cursor = Database(environment), Database(environment).cursor()
+operations = {
+    "get": lambda: database.get(b"50"),
+    "get_bulk": lambda: database.get_bulk([b"1", b"50"]),
+    "get_record": lambda: database.get_record(b"50"),
+    "set": lambda: database.set(b"50", b"value"),
+    "set_bulk": lambda: database.set_bulk([(b"%d" % key, b"value", 1 << 60) for key in range(100)]),
+    "remove": lambda: database.remove(b"50"),
+    "keys": lambda: list(database.keys()),
+    "scan": lambda: list(database.scan()),
+    "match": lambda: database.match_regex(b"5"),
+    "jump": lambda: cursor.jump(b"5"),
+    "read": lambda: cursor.get(),
+    "back": lambda: cursor.jump_back(),
+    "count": lambda: database.count(),
+    "vacuum": lambda: database.vacuum(),
+    "cull": lambda: database.cull(2),
+    "clear": lambda: database.clear(),
+    "close": lambda: environment.close(),
+}
+for name, operation in operations.items():
+    try:
+        operation()
+    except KTError:
+        pass
+    except BaseException as error:
+        print(name, repr(error))
 """
 
 _HOLD = """
@@ -237,6 +271,12 @@ def test_a_durable_database_is_not_thrown_away_by_one_that_asks_for_less(directo
     with pytest.raises(Damaged):
         Environment.open(directory, options("process"))
     assert contents(directory) == before
+
+
+def test_damage_below_the_roots_is_an_error_of_ours(made: Path, durability: Durability) -> None:
+    """It is not found at open, but whatever meets it says so, and the process goes on."""
+    noise_below_the_roots(made / "data.mdb")
+    assert python("-c", _TRY_ALL, made, SIZE, durability) == ""
 
 
 def test_only_the_last_damaged_file_is_kept(directory: Path) -> None:

@@ -104,6 +104,15 @@ def test_a_quantifier_may_follow_another(pattern: bytes, text: bytes) -> None:
     assert compile_posix(pattern).search(text)
 
 
+@pytest.mark.parametrize("pattern", [rb"(a)\1", rb"(a)(b)\2\1", rb"^(a|b)\1$", rb"((a)b)\2", rb"(a*)\1b", rb"(a)\10"])
+def test_a_group_can_be_referred_to(pattern: bytes) -> None:
+    judge = c_search(pattern)
+    assert judge is not None
+    found = compile_posix(pattern).search
+    for text in (b"aa", b"abba", b"bb", b"ab", b"aba", b"aab", b"b", b"aa0", b"a0"):
+        assert (found(text) is not None) is judge(text), text
+
+
 @pytest.mark.parametrize(("pattern", "text"), [(b"a)", b"a)"), (b")", b")"), (b"(a))+", b"a))"), (b"a}]", b"a}]")])
 def test_what_closes_nothing_means_itself(pattern: bytes, text: bytes) -> None:
     judge = c_search(pattern)
@@ -141,6 +150,13 @@ def test_what_closes_nothing_means_itself(pattern: bytes, text: bytes) -> None:
             b"a{99999999999}",
             b"(|*)",
             b"a{b",
+            b"a{}",
+            rb"\1",
+            rb"(a)\2",
+            rb"(a\1)",
+            b"[[.a",
+            b"[a-[:digit:]]",
+            b"[[:",
             b"{",
             b"[]--",
         ),
