@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from kt_cache.values import Codec
 from kt_core.database import DatabaseOptions
-from kt_core.database.environment import MAX_DATABASES, Durability, Eviction
+from kt_core.database.options import MAX_DATABASES, Durability, Eviction
 from kt_core.errors import Misconfigured, choose
 
 SCHEMES = ("embedded",)

@@ -2,7 +2,8 @@
 
 from kt_core.database.cursor import Cursor, Entry
 from kt_core.database.database import Database, Item, Origin
-from kt_core.database.environment import DatabaseOptions, Environment
+from kt_core.database.environment import Environment
+from kt_core.database.options import DatabaseOptions
 from kt_core.database.place import resolve
 from kt_core.database.record import NEVER, Record
 

@@ -128,9 +128,9 @@ class Control:
         self.mask = settings.slots - 1
         self.counts = self._process(PROCESSES - 1)
 
-    def declare_whole(self) -> None:
-        """Note in page 0 that the database's files are complete."""
-        page = replace(self.settings, format=FORMAT).encode()
+    def declare(self, version: int) -> None:
+        """Note in page 0 that the files are complete (`FORMAT`), or to be made anew at the next open (`BEING_MADE`)."""
+        page = replace(self.settings, format=version).encode()
         self._map[: len(page)] = page
 
     def mark_pressed(self, pressed: bool) -> None:

@@ -70,18 +70,13 @@ class Cursor:
 
     def get(self, *, step: bool = False) -> Entry | None:
         """Return key and record, and with `step` go on to the next."""
-        environment = self._environment
-        with environment.lock:
-            txn = environment.begin(environment.dbis[self._index], None, False, True)
-            try:
-                at = txn.cursor()
-                entry = None if environment.bypassed else self._settle(at)
-                if step and entry is not None:
-                    self._position = bytes(at.key()) if at.next() else None
-                    self._backward = False
-                return entry
-            finally:
-                txn.abort()
+        with self._environment.view(self._index) as txn:
+            at = txn.cursor()
+            entry = None if self._environment.bypassed else self._settle(at)
+            if step and entry is not None:
+                self._position = bytes(at.key()) if at.next() else None
+                self._backward = False
+            return entry
 
     def get_key(self, *, step: bool = False) -> bytes | None:
         """Return the key."""
@@ -123,14 +118,11 @@ class Cursor:
     # -- positions -------------------------------------------------------------------------------------
 
     def _move(self, backward: bool, seek: Callable[[Any], bool]) -> bool:
-        environment = self._environment
-        with environment.lock:
-            txn = environment.begin(environment.dbis[self._index])
+        with self._environment.view(self._index) as txn:
             at = txn.cursor()
-            self._position = at.key() if seek(at) else None
+            self._position = bytes(at.key()) if seek(at) else None
             self._backward = backward
-            txn.abort()
-        return self._position is not None
+            return self._position is not None
 
     def _settle(self, at: Any) -> Entry | None:
         """Find the visible record at the position, or the nearest beyond it, and stand there."""

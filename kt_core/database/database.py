@@ -21,7 +21,7 @@ from kt_core.database import matching
 from kt_core.database.control import BUDGET, BYPASSED, EVICTIONS, HITS, MISSES, MODE
 from kt_core.database.cursor import Cursor
 from kt_core.database.datafile import PAGE
-from kt_core.database.environment import LONGEST_KEY, Environment, Reading, Write
+from kt_core.database.environment import Environment, Reading, Write
 from kt_core.database.housekeeping import BULK_COST, PUT_COST, RoomNeeded
 from kt_core.database.number import (
     INTEGER,
@@ -33,6 +33,7 @@ from kt_core.database.number import (
     encode_double,
     wrap_integer,
 )
+from kt_core.database.options import LONGEST_KEY
 from kt_core.database.record import (
     HEADER_SIZE,
     LONG_KEY,
@@ -89,8 +90,9 @@ class Database:
             # The transaction ends with the expression: a call less than to abort it.
             raw: bytes | None = begin(dbis[self._index]).get(stored)
         except lmdb.Error as error:
-            self._environment.retry(reading, error)
-            return self.get(key)
+            if self._environment.reads_again(reading, error):
+                return self.get(key)
+            raw = None
         if raw is not None:
             expiry, flags = unpack_header(raw)
             now, mode = clock() * 1000, words[MODE]
@@ -114,7 +116,8 @@ class Database:
             try:
                 return self._get_bulk(asked, reading)
             except lmdb.Error as error:
-                self._environment.retry(reading, error)
+                if not self._environment.reads_again(reading, error):
+                    return {}
 
     def _get_bulk(self, keys: Collection[bytes], reading: Reading) -> dict[bytes, bytes]:
         begin, dbis, counts, stamps, mask, words, clock = reading
@@ -149,8 +152,7 @@ class Database:
         try:
             found: bytes | None = environment.begin(environment.dbis[self._index]).get(stored)
         except lmdb.Error as error:
-            environment.retry(reading, error)
-            return self.get_record(key)
+            return self.get_record(key) if environment.reads_again(reading, error) else None
         raw = self._visible(key, stored, found, int(environment.clock() * 1000))
         return to_record(raw) if raw is not None and not environment.bypassed else None
 
@@ -231,9 +233,9 @@ class Database:
         """
         now = int(self._environment.clock() * 1000)
         rows = []
-        for key, value, expiry in items:
-            stored = stored_key(key)
-            rows.append((stored, encode(key, stored, value, expiry, now)))
+        for item in items:
+            stored, raw, now = self._prepare(*item)
+            rows.append((stored, raw))
         if not atomic:
             return self._store_bulk(rows, now)
         self._write(self._index, self._store_rows, rows, now)
@@ -287,6 +289,8 @@ class Database:
 
         Reads are noted as uses since `count_uses` was called first.
         """
+        if divisor < 1:
+            raise InvalidInput(f"one in {divisor} records is no share: write at least 1")
         start: bytes | None = b""
         while start is not None:
             start = self._write(self._index, self._cull, start, divisor)
@@ -338,12 +342,8 @@ class Database:
         return {"count": stat["entries"], "size": sum(pages.values()) * PAGE, "depth": stat["depth"], **pages}
 
     def _stat(self) -> matching.Stat:
-        environment = self._environment
-        with environment.lock:
-            txn = environment.begin()
-            stat = txn.stat(environment.dbis[self._index])
-            txn.abort()
-        return stat
+        with self._environment.view(self._index) as txn:
+            return txn.stat(self._environment.dbis[self._index])
 
     # -- the operations inside a write transaction -------------------------------------------------------
 

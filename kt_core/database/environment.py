@@ -14,17 +14,20 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import lmdb
 
 from kt_core.database.control import (
+    BEING_MADE,
     BYPASSED,
     EVICTIONS,
     EXPIRATIONS,
+    FORMAT,
     HITS,
     LOCK_FILE_SIZE,
     MAX_READERS,
@@ -38,13 +41,12 @@ from kt_core.database.control import (
 from kt_core.database.files import Files
 from kt_core.database.group import GroupCommit, as_ours
 from kt_core.database.housekeeping import Housekeeper, RoomNeeded
+from kt_core.database.options import MAX_DATABASES, DatabaseOptions
 from kt_core.database.place import private_directory
-from kt_core.errors import InvalidInput, Misconfigured, StoreFull
+from kt_core.errors import Damaged, InvalidInput, Misconfigured, StoreFull
 
 logger = logging.getLogger("kt_core.database")
 
-Durability = Literal["process", "commit"]
-Eviction = Literal["lru", "none"]
 Write: TypeAlias = "lmdb.Transaction[bytes]"
 """A write transaction on one logical database; what it reads are copies."""
 View: TypeAlias = "lmdb.Transaction[memoryview]"
@@ -56,38 +58,10 @@ Reading: TypeAlias = "tuple[Begin, list[Any], memoryview, memoryview[float], int
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SMALLEST: Final = 1 << 20
-LONGEST_KEY: Final = 1 << 28
-MAX_DATABASES: Final = 200
 _BYPASS_RETRY = 100  # milliseconds between attempts to leave the bypass
 _TICK = b"tick"  # the one record beside the logical databases, whose names are numbers
 _SWEEPS = 4  # after as many attempts, a value that still finds no room is given up
 _READER_PATIENCE = 0.25  # seconds
-
-
-@dataclass(frozen=True)
-class DatabaseOptions:
-    """How a database is made.
-
-    `max_size`: bytes that all its files together never exceed. `durability`: ``process`` survives the death of
-    any process, ``commit`` that of the machine. `eviction`: ``lru`` drops the least recently used records for
-    new ones, ``none`` refuses new ones. `databases`: how many logical databases it has, numbered from 0.
-    """
-
-    max_size: int = 256 << 20
-    durability: Durability = "process"
-    eviction: Eviction = "lru"
-    databases: int = 1
-
-    def __post_init__(self) -> None:
-        if self.max_size < SMALLEST:
-            raise Misconfigured(f"max_size is {self.max_size} bytes: write at least {SMALLEST} (1 MiB)")
-        allowed = {"durability": ("process", "commit"), "eviction": ("lru", "none")}
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise Misconfigured(f"{name} is {getattr(self, name)!r}: write one of {', '.join(map(repr, values))}")
-        if not 1 <= self.databases <= MAX_DATABASES:
-            raise Misconfigured(f"databases is {self.databases}: write a number from 1 to {MAX_DATABASES}")
 
 
 class Environment:
@@ -102,6 +76,7 @@ class Environment:
         self._key = ""  # in the registry
         self.begin: Begin = _closed
         self._opening = threading.Lock()
+        self._forking: threading.Event | None = None
         self._indices: dict[Any, int] = {}  # of every handle there ever was: callers may hold one from before a fork
         self._abandoned: list[lmdb.Environment] = []
         self._open()
@@ -157,7 +132,8 @@ class Environment:
             self.housekeeper = Housekeeper(self)
             self.housekeeper.reserve(0)
             with self.handle.begin(write=True) as txn:
-                txn.put(_TICK, b"")
+                if txn.get(_TICK) is None:
+                    txn.put(_TICK, b"")
                 self.control.join()
                 made = txn.stat()["entries"] - 1  # the tick
             self.dbis = self._open_databases(range(max(made, self.options.databases)))
@@ -206,6 +182,8 @@ class Environment:
 
         A child cannot close an environment it inherited either: LMDB would clear the parent's reader slots.
         """
+        # Threads that write without pause would take the lock again before this one wakes up.
+        self._forking = threading.Event()
         self.lock.acquire()
         self._opening.acquire()
         if self.begin != self._begin_anew:
@@ -216,20 +194,65 @@ class Environment:
         """Go on."""
         self._opening.release()
         self.lock.release()
+        self._let_others_go_on()
 
     def after_fork_in_child(self) -> None:
         """Go on, with locks that no vanished thread holds."""
         self.lock = threading.Lock()
         self._opening = threading.Lock()
         self._group = GroupCommit(self) if self.durable else None
+        self._let_others_go_on()
 
-    def retry(self, reading: object, error: lmdb.Error) -> None:
-        """Return if a read that failed should be done again, because of a fork meanwhile; else raise what it means."""
+    def _let_others_go_on(self) -> None:
+        if self._forking is not None:
+            self._forking.set()
+            self._forking = None
+
+    def wait_for_fork(self) -> None:
+        """Let a fork that waits for the lock go first."""
+        forking = self._forking
+        if forking is not None:
+            forking.wait()
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def view(self, index: int) -> Iterator[View]:
+        """Hold the lock and a read transaction on a logical database: for all that is more than a point read."""
+        self.wait_for_fork()
+        with self.lock:
+            txn = self.begin(self.dbis[index], None, False, True)
+            try:
+                yield txn
+            except lmdb.Error as error:
+                raise self.failure(error) from error
+            finally:
+                txn.abort()
+
+    def reads_again(self, reading: object, error: lmdb.Error) -> bool:
+        """Tell whether a read that failed is to be done again, because of a fork meanwhile.
+
+        If not, it has found nothing; what is no matter of a cache is raised.
+        """
         if reading is not self.reading:
-            return
+            return True
         if isinstance(error, lmdb.ReadersFullError) and self.handle.reader_check():
-            return
-        raise as_ours(error, self.directory) from error
+            return True
+        failure = self.failure(error)
+        if not self.bypassed:
+            raise failure from error
+        return False
+
+    def failure(self, error: BaseException) -> BaseException:
+        """Return what an error of LMDB means here; a damaged cache is condemned, and empty until it is made anew."""
+        ours = as_ours(error, self.directory)
+        if not (isinstance(ours, Damaged) and self.evicts):
+            return ours
+        if not self.bypassed:
+            logger.error("%s is empty from now on, and made anew when it is opened next: %s", self.directory, error)
+        self.control.mark_bypassed(True)
+        self.control.declare(BEING_MADE)
+        return StoreFull(str(ours))
 
     def close(self) -> None:
         """Close the environment in this process; other processes go on."""
@@ -252,6 +275,7 @@ class Environment:
         """
         if self._group is not None:
             return self._group.write(index, operation, *args, **kwargs)
+        self.wait_for_fork()
         with self.lock:
             if self.words[MODE] & BYPASSED:
                 self._leave_bypass()
@@ -271,7 +295,7 @@ class Environment:
                     failures += isinstance(error, lmdb.MapFullError)
                     if not self._make_room(error, failures):
                         if isinstance(error, lmdb.Error):
-                            raise as_ours(error, self.directory) from error
+                            raise self.failure(error) from error
                         raise
 
     def _make_room(self, error: BaseException, failures: int) -> bool:
@@ -318,10 +342,11 @@ class Environment:
             return result
         except lmdb.Error as error:
             self.words[WRITER] = 0
-            raise as_ours(error, self.directory) from error
+            raise self.failure(error) from error
 
     def vacuum(self) -> int:
         """Delete every expired record of every logical database now; return how many there were."""
+        self.wait_for_fork()
         with self.lock:
             return self.in_transaction(self.housekeeper.sweep)
 
@@ -353,6 +378,7 @@ class Environment:
             self.handle.reader_check()
             if not self._readers():
                 self.in_transaction(self._drop_all)
+                self.control.declare(FORMAT)
                 self.control.mark_bypassed(False)
                 logger.warning("%s can be written again; it begins empty", self.directory)
                 return

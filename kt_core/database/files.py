@@ -59,7 +59,7 @@ class Files:
             os.truncate(data, self.settings.map_size)
         if self._data < 0:
             self._data = _open_private(data)
-        self.control.declare_whole()
+        self.control.declare(FORMAT)
 
     def reserve(self, start: int, size: int) -> None:
         """Make the file system promise bytes of the data file, so that no later store to the map can fail."""
@@ -162,8 +162,7 @@ class Gate:
         fault = self._fault(found)
         if fault is None and found is not None:
             return self._adopt(found)
-        keeps = self._wanted.durability == "commit" or (found is not None and found.durability == "commit")
-        if keeps:
+        if (found or self._wanted).durability == "commit":
             raise Damaged(
                 f"the database {self._directory} was left untouched because {fault}. It promises durability, so it is "
                 "not thrown away: restore a copy, or move the directory away to begin anew"
@@ -193,14 +192,18 @@ class Gate:
             return found
         if found.eviction == "none" and wanted.map_size < found.map_size:
             raise Misconfigured(
-                f"{self._directory} was made with a larger max_size, and evicts nothing: write at least the old size"
+                f"{self._directory} has room for {found.map_size} bytes and evicts nothing, and these settings would "
+                f"leave {wanted.map_size}: raise max_size by {found.map_size - wanted.map_size}"
             )
         data = self._directory / "data.mdb"
         if wanted.map_size < found.map_size:
             logger.warning("%s is made anew: max_size is smaller than before", self._directory)
             data.unlink()
             return self._create()
-        os.truncate(data, wanted.map_size)
+        try:
+            os.truncate(data, wanted.map_size)
+        except OSError as error:
+            raise Misconfigured(f"{data} cannot grow to {wanted.map_size} bytes: {error.strerror}") from error
         self._write_control(wanted)
         return wanted
 
@@ -213,9 +216,10 @@ class Gate:
         return self._wanted
 
     def _write_control(self, settings: Settings) -> None:
-        path = self._directory / CONTROL_FILE
-        path.unlink(missing_ok=True)
-        _make(path, settings.file_size, settings.encode())
+        new = self._directory / "control.new"
+        new.unlink(missing_ok=True)
+        _make(new, settings.file_size, settings.encode())
+        new.replace(self._directory / CONTROL_FILE)
 
 
 def read_settings(directory: Path) -> Settings | None:

@@ -35,6 +35,7 @@ class GroupCommit:
         """Run an operation on a logical database; return, or raise, once it is on the disk or has failed."""
         future: Future[T] = Future()
         self._waiting.append((future, index, lambda txn: operation(txn, *args, **kwargs)))
+        self._environment.wait_for_fork()
         with self._environment.lock:
             # Whoever had the lock before may have done this one's work along with its own.
             if not future.done():

@@ -39,11 +39,10 @@ def walk(environment: Environment, index: int, prefix: bytes = b"") -> Iterator[
     position = head
     while True:
         batch: list[tuple[bytes, int]] = []
-        with environment.lock:
-            txn = environment.begin(environment.dbis[index], None, False, True)
+        last = b""
+        looked = 0
+        with environment.view(index) as txn:
             at = txn.cursor()
-            last = b""
-            looked = 0
             if not environment.bypassed and (at.set_range(position) if position else at.first()):
                 for stored_view, raw in islice(at.iternext(), _BATCH):
                     last = bytes(stored_view)
@@ -53,7 +52,6 @@ def walk(environment: Environment, index: int, prefix: bytes = b"") -> Iterator[
                     key = original_key(last, raw)
                     if key.startswith(prefix):
                         batch.append((key, unpack_header(raw)[0]))
-            txn.abort()
         yield from batch
         if looked < _BATCH:
             return

@@ -18,7 +18,7 @@ from kt_core.errors import Misconfigured
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CONTROL_FILE = "control"
-_FILES = {"gate", "users", CONTROL_FILE, "data.mdb", "lock.mdb", "damaged.mdb"}
+_FILES = {"gate", "users", CONTROL_FILE, "control.new", "data.mdb", "lock.mdb", "damaged.mdb"}
 
 
 def resolve(name: str, *, durable: bool, max_size: int, environ: Mapping[str, str] = os.environ) -> Path:

@@ -33,6 +33,7 @@ _ESCAPES: Final = {
     b"`": rb"\A",
     b"'": rb"\Z",
 }
+_NOT_REPEATED: Final = {b"|", b"^", rb"\Z", rb"\b", rb"\B", *(_ESCAPES[byte] for byte in (b"<", b">", b"`", b"'"))}
 _MOST_REPETITIONS: Final = 32767
 _INTERVAL = re.compile(rb"\{(\d*)(,?)(\d*)\}")
 _ELEMENT = re.compile(rb"\[:(\w*):\]|\[\.(.)\.\]|\[=(.)=\]|(.)", re.DOTALL)
@@ -94,7 +95,7 @@ class _Translation:
 
     def _repeat(self, quantifier: bytes) -> None:
         pieces = self._groups[-1]
-        if not pieces or pieces[-1] == b"|":
+        if not pieces or pieces[-1] in _NOT_REPEATED:
             raise InvalidInput(f"not a regular expression: nothing to repeat before {quantifier.decode('latin-1')!r}")
         pieces[-1] = b"(?:" + pieces[-1] + b")" + quantifier
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kt_core.database import Database, DatabaseOptions, Environment
-from kt_core.database.environment import Durability
+from kt_core.database.options import Durability
 
 from .clock import Clock
 

@@ -24,7 +24,7 @@ from kt_core.database.control import (
     Control,
     Settings,
 )
-from kt_core.database.environment import Durability
+from kt_core.database.options import Durability
 from kt_core.database.record import stored_key
 from tests.processes import python, running
 
@@ -108,7 +108,7 @@ def test_noise_after_the_magic_is_read_without_error(noise: bytes) -> None:
 def test_files_are_declared_whole(control: Control, tmp_path: Path) -> None:
     path = tmp_path / "control"
     path.write_bytes(Settings(0, 1, "process", "lru", "", format=BEING_MADE).encode() + path.read_bytes()[80:])
-    control.declare_whole()
+    control.declare(FORMAT)
     found = Settings.decode(path.read_bytes())
     assert found is not None
     assert (found, found.format) == (control.settings, FORMAT)

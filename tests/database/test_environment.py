@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kt_core.database import NEVER, Database, DatabaseOptions, Environment
-from kt_core.database.environment import Durability
+from kt_core.database.options import Durability
 from kt_core.errors import InvalidInput, Misconfigured, StoreFull
 from tests.processes import python, running
 

@@ -221,3 +221,84 @@ class TestFullDisk:
         if found is None:
             pytest.skip("no file system can be mounted here")
         assert "no room" in str(found["refused"])
+
+
+_BUSY_FORKS = """
+import os, sys, threading
+from kt_core.database import Database, DatabaseOptions, Environment
+database = Database(Environment.open(sys.argv[1], DatabaseOptions(durability=sys.argv[2])))
+database.set(b"key", b"value")
+ended = threading.Event()
+def work(step):
+    while not ended.is_set():
+        step()
+def walk():
+    assert list(database.keys(b"key")) == [b"key"]
+def read():
+    assert database.get(b"key") == b"value" and database.get_bulk([b"key"])
+steps = [read, walk, lambda: database.increment(b"count", 1), lambda: database.cursor().jump()]
+threads = [threading.Thread(target=work, args=(step,)) for step in steps]
+[thread.start() for thread in threads]
+for _ in range(30):
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            read()
+            database.increment(b"children", 1)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+ended.set()
+[thread.join() for thread in threads]
+assert database.increment(b"children", 0) == 30
+"""
+
+
+@pytest.mark.parametrize("durability", ["process", "commit"])
+def test_a_fork_gets_its_turn_among_busy_threads(tmp_path: Path, durability: str) -> None:
+    python("-W", "ignore::DeprecationWarning", "-c", _BUSY_FORKS, tmp_path / "db", durability, timeout=60)
+
+
+_NOISE = """
+import logging, random, sys
+from pathlib import Path
+from kt_cache.stores.embedded import EmbeddedStore
+from kt_core.database import Database, DatabaseOptions, Environment
+logging.disable()
+directory, seed = Path(sys.argv[1]), int(sys.argv[2])
+options = DatabaseOptions(max_size=4 << 20)
+environment = Environment.open(directory, options)
+database = Database(environment)
+database.set_bulk([(b"key%d" % number, b"value" * 20, 1 << 60) for number in range(5000)])
+used = environment.handle.info()["last_pgno"]
+environment.close()
+rnd = random.Random(seed)
+with open(directory / "data.mdb", "r+b") as file:
+    for _ in range(used // 4):
+        file.seek(rnd.randrange(2, used) * 4096)
+        file.write(bytes(16) if seed % 2 else rnd.randbytes(4096))
+try:
+    environment = Environment.open(directory, options)
+except Exception:
+    sys.exit("a cache was not opened")
+store = EmbeddedStore(Database(environment))
+for number in range(5000):
+    assert store.get(b"key%d" % number) in (None, b"value" * 20)
+store.get_many([b"key%d" % number for number in range(5000)])
+for number in range(5000):
+    store.set(b"key%d" % number, b"new" * 30, None)
+    assert store.get(b"key%d" % number) in (None, b"new" * 30)
+store.keys()
+environment.close()
+store = EmbeddedStore(Database(Environment.open(directory, options)))
+store.set(b"key", b"again", None)
+assert store.get(b"key") == b"again"
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_pages_reach_no_user_of_a_cache(tmp_path: Path, seed: int) -> None:
+    """What is not seen at the open, because only the roots are looked at, is found later: the cache is empty then."""
+    python("-c", _NOISE, tmp_path / "db", seed)

@@ -17,8 +17,8 @@ import pytest
 
 from kt_core.database import NEVER, Database, DatabaseOptions, Environment
 from kt_core.database.control import BEING_MADE, FORMAT, Settings
-from kt_core.database.environment import Durability
 from kt_core.database.files import Files, read_settings
+from kt_core.database.options import Durability
 from kt_core.errors import Damaged, Misconfigured
 from tests.processes import python, running
 
@@ -364,7 +364,7 @@ def test_a_smaller_size_is_refused_where_nothing_is_evicted(directory: Path, dur
     environment = Environment.open(directory, larger)
     Database(environment).set(b"key", b"value")
     environment.close()
-    with pytest.raises(Misconfigured, match="larger max_size"):
+    with pytest.raises(Misconfigured, match="raise max_size by"):
         Environment.open(directory, smaller)
     assert count(directory, larger) == 1
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kt_core.database import Database, Environment
-from kt_core.database.environment import Durability
+from kt_core.database.options import Durability
 from tests.processes import python
 
 
