@@ -286,8 +286,8 @@ class EmbeddedStore:
         if timeout <= 0:
             return 0
         if timeout < _AGES:
-            # Rounded up, so that the smallest timeout still is one.
-            return int((self._clock() + timeout) * 1000) + 1
+            # Rounded down: nothing outlives its timeout, and whoever sleeps exactly as long finds it gone.
+            return int((self._clock() + timeout) * 1000)
         if timeout != timeout:
             raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
         return NEVER

@@ -8,39 +8,23 @@ Semantics: Kyoto Tycoon protocol reference, sections 3 to 6.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from enum import Enum
-from itertools import islice
-from math import isfinite
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from zlib import crc32
 
 import lmdb
 
 from kt_core.database import matching
-from kt_core.database.control import BUDGET, BYPASSED, EVICTIONS, HITS, MISSES, MODE
+from kt_core.database.control import BYPASSED, HITS, MISSES, MODE
 from kt_core.database.cursor import Cursor
 from kt_core.database.datafile import PAGE
-from kt_core.database.environment import Environment, Reading, Write
-from kt_core.database.housekeeping import BULK_COST, PUT_COST, RoomNeeded
-from kt_core.database.number import (
-    INTEGER,
-    INTEGER_MAX,
-    INTEGER_MIN,
-    add_double,
-    decode_double,
-    decode_integer,
-    encode_double,
-    wrap_integer,
-)
-from kt_core.database.options import LONGEST_KEY
+from kt_core.database.environment import Environment, Reading
+from kt_core.database.operations import Operations, Origin
 from kt_core.database.record import (
     HEADER_SIZE,
     LONG_KEY,
     LONGEST_VERBATIM,
     NEVER,
     Record,
-    encode,
     original_key,
     pack_header,
     stored_key,
@@ -48,21 +32,13 @@ from kt_core.database.record import (
     unpack_header,
     value_offset,
 )
-from kt_core.errors import CounterOverflow, InvalidInput
+from kt_core.errors import InvalidInput
 
 Item = tuple[bytes, bytes, int]
 """A key, a value and an expiry."""
 
 _BULK = 128  # records a transaction: what housekeeping reserves ahead covers the pages that so many may copy
 _BULK_BYTES = 64 << 10
-_NEIGHBOURS = 1024
-
-
-class Origin(Enum):
-    """What an increment does besides adding to what is there: the words the protocol has for its `orig`."""
-
-    TRY = "try"  # fail where there is no record
-    SET = "set"  # put the number in place of whatever number is there
 
 
 class Database:
@@ -74,6 +50,7 @@ class Database:
         self._environment = environment
         self._index = index
         self._write = environment.write
+        self._inside = Operations(environment, index)
 
     @property
     def environment(self) -> Environment:
@@ -133,7 +110,7 @@ class Database:
         else:
             for key in keys:
                 stored = stored_key(key)
-                raw = self._visible(key, stored, read(stored), now)
+                raw = self._inside.visible(key, stored, read(stored), now)
                 if raw is not None:
                     found[key] = raw[value_offset(raw) :]
         txn.abort()
@@ -153,7 +130,7 @@ class Database:
             found: bytes | None = environment.begin(environment.dbis[self._index]).get(stored)
         except lmdb.Error as error:
             return self.get_record(key) if environment.reads_again(reading, error) else None
-        raw = self._visible(key, stored, found, int(environment.clock() * 1000))
+        raw = self._inside.visible(key, stored, found, int(environment.clock() * 1000))
         return to_record(raw) if raw is not None and not environment.bypassed else None
 
     def check(self, key: bytes) -> tuple[int, int] | None:
@@ -165,23 +142,23 @@ class Database:
 
     def set(self, key: bytes, value: bytes, expiry: int = NEVER) -> None:
         """Store a value, whatever was there."""
-        self._write(self._index, self._store, *self._prepare(key, value, expiry))
+        self._write(self._index, self._inside.store, *self._inside.prepare(key, value, expiry))
 
     def add(self, key: bytes, value: bytes, expiry: int = NEVER) -> bool:
         """Store a value where there is none; tell whether it was stored."""
-        return self._write(self._index, self._add, key, value, expiry)
+        return self._write(self._index, self._inside.add, key, value, expiry)
 
     def replace(self, key: bytes, value: bytes, expiry: int = NEVER) -> bool:
         """Store a value where there is one; tell whether it was stored."""
-        return self._write(self._index, self._replace, key, value, expiry)
+        return self._write(self._index, self._inside.replace, key, value, expiry)
 
     def append(self, key: bytes, value: bytes, expiry: int = NEVER) -> None:
         """Store a value behind the one that is there, if any; the expiry is the new one."""
-        self._write(self._index, self._append, key, value, expiry)
+        self._write(self._index, self._inside.append, key, value, expiry)
 
     def touch(self, key: bytes, expiry: int) -> bool:
         """Give a record another expiry; tell whether there is one."""
-        return self._write(self._index, self._touch, key, expiry)
+        return self._write(self._index, self._inside.touch, key, expiry)
 
     def increment(
         self,
@@ -199,13 +176,13 @@ class Database:
         record's own. Adding 0 to a record only reads it. A sum beyond 64 bits wraps, as on the server, or with
         `wrap` false is refused with `CounterOverflow`. Another kind of record is refused with `NotACounter`.
         """
-        return self._write(self._index, self._increment, key, number, origin, expiry, keep_expiry, wrap)
+        return self._write(self._index, self._inside.increment, key, number, origin, expiry, keep_expiry, wrap)
 
     def increment_double(
         self, key: bytes, number: float, origin: float | Origin = 0.0, expiry: int = NEVER
     ) -> float | None:
         """Add to a 16-byte double and return the sum; origin, expiry and errors as for `increment`."""
-        return self._write(self._index, self._increment_double, key, number, origin, expiry)
+        return self._write(self._index, self._inside.increment_double, key, number, origin, expiry)
 
     def cas(
         self, key: bytes, old: bytes | None, new: bytes | None, expiry: int = NEVER, *, keep_expiry: bool = False
@@ -214,15 +191,15 @@ class Database:
 
         With `keep_expiry` a replaced record keeps its own.
         """
-        return self._write(self._index, self._cas, key, old, new, expiry, keep_expiry)
+        return self._write(self._index, self._inside.cas, key, old, new, expiry, keep_expiry)
 
     def remove(self, key: bytes) -> bool:
         """Delete a record; tell whether there was one."""
-        return self._write(self._index, self._remove, key)
+        return self._write(self._index, self._inside.remove, key)
 
     def seize(self, key: bytes) -> Record | None:
         """Delete a record and return what it held, or None."""
-        return self._write(self._index, self._seize, key)
+        return self._write(self._index, self._inside.seize, key)
 
     # -- many records ----------------------------------------------------------------------------------
 
@@ -234,11 +211,11 @@ class Database:
         now = int(self._environment.clock() * 1000)
         rows = []
         for item in items:
-            stored, raw, now = self._prepare(*item)
+            stored, raw, now = self._inside.prepare(*item)
             rows.append((stored, raw))
         if not atomic:
             return self._store_bulk(rows, now)
-        self._write(self._index, self._store_rows, rows, now)
+        self._write(self._index, self._inside.store_rows, rows, now)
         return len(rows)
 
     def set_all(self, values: Mapping[bytes, bytes], expiry: int = NEVER) -> int:
@@ -255,9 +232,9 @@ class Database:
         for position, (_, raw) in enumerate(rows):
             size += len(raw)
             if position - start == step or size > _BULK_BYTES:
-                self._write(self._index, self._store_rows, rows[start:position], now)
+                self._write(self._index, self._inside.store_rows, rows[start:position], now)
                 start, size = position, len(raw)
-        self._write(self._index, self._store_rows, rows[start:], now)
+        self._write(self._index, self._inside.store_rows, rows[start:], now)
         return len(rows)
 
     def remove_bulk(self, keys: Iterable[bytes], *, atomic: bool = False) -> int:
@@ -265,7 +242,7 @@ class Database:
         every = list(keys)
         step = len(every) or 1 if atomic else self._step()
         return sum(
-            self._write(self._index, self._remove_keys, every[start : start + step])
+            self._write(self._index, self._inside.remove_keys, every[start : start + step])
             for start in range(0, len(every), step)
         )
 
@@ -274,7 +251,7 @@ class Database:
 
     def clear(self) -> None:
         """Delete every record of this logical database."""
-        self._write(self._index, self._clear)
+        self._write(self._index, self._inside.clear)
 
     def vacuum(self) -> int:
         """Delete the expired records of the whole environment now; return how many there were."""
@@ -293,7 +270,7 @@ class Database:
             raise InvalidInput(f"one in {divisor} records is no share: write at least 1")
         start: bytes | None = b""
         while start is not None:
-            start = self._write(self._index, self._cull, start, divisor)
+            start = self._write(self._index, self._inside.cull, start, divisor)
 
     # -- walking ---------------------------------------------------------------------------------------
 
@@ -306,7 +283,7 @@ class Database:
 
     def cursor(self) -> Cursor:
         """Return a cursor that stands nowhere yet."""
-        return Cursor(self._environment, self._index, self._put)
+        return Cursor(self._environment, self._index, self._inside.put)
 
     def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the key of every visible record in key order, reading in batches of short transactions."""
@@ -344,184 +321,3 @@ class Database:
     def _stat(self) -> matching.Stat:
         with self._environment.view(self._index) as txn:
             return txn.stat(self._environment.dbis[self._index])
-
-    # -- the operations inside a write transaction -------------------------------------------------------
-
-    def _visible(self, key: bytes, stored: bytes, raw: bytes | None, now: int) -> bytes | None:
-        """Return a record's bytes, if there is one under this very key and it has not expired."""
-        if raw is None:
-            return None
-        expiry, flags = unpack_header(raw)
-        if expiry <= now or (flags & LONG_KEY and original_key(stored, raw) != key):
-            return None
-        return raw
-
-    def _read(self, txn: Write, key: bytes) -> Record | None:
-        stored = stored_key(key)
-        raw = self._visible(key, stored, txn.get(stored), int(self._environment.clock() * 1000))
-        return to_record(raw) if raw is not None else None
-
-    def _prepare(self, key: bytes, value: bytes, expiry: int) -> tuple[bytes, bytes, int]:
-        """Return the stored key, the record's bytes and the time: all of a write that needs no transaction."""
-        if len(key) > LONGEST_KEY:
-            raise InvalidInput(f"the key has {len(key)} bytes: write one of up to {LONGEST_KEY}")
-        now = int(self._environment.clock() * 1000)
-        if key >= b"\1" and len(key) <= LONGEST_VERBATIM:
-            return key, pack_header(expiry, now << 8) + value, now
-        stored = stored_key(key)
-        return stored, encode(key, stored, value, expiry, now), now
-
-    def _put(self, txn: Write, key: bytes, value: bytes, expiry: int) -> None:
-        self._store(txn, *self._prepare(key, value, expiry))
-
-    def _store(self, txn: Write, stored: bytes, raw: bytes, now: int) -> None:
-        environment = self._environment
-        words, control = environment.words, environment.control
-        cost = len(raw) + PUT_COST
-        budget = words[BUDGET] - cost
-        if budget < 0:
-            raise RoomNeeded(len(raw), len(raw), cost)
-        words[BUDGET] = budget
-        txn.put(stored, raw)
-        control.stamps[crc32(stored) & control.mask] = now
-
-    def _delete(self, txn: Write, key: bytes) -> bool:
-        return txn.delete(stored_key(key))
-
-    def _add(self, txn: Write, key: bytes, value: bytes, expiry: int) -> bool:
-        stored = stored_key(key)
-        if self._visible(key, stored, txn.get(stored), int(self._environment.clock() * 1000)) is not None:
-            return False
-        self._put(txn, key, value, expiry)
-        return True
-
-    def _replace(self, txn: Write, key: bytes, value: bytes, expiry: int) -> bool:
-        stored = stored_key(key)
-        if self._visible(key, stored, txn.get(stored), int(self._environment.clock() * 1000)) is None:
-            return False
-        self._put(txn, key, value, expiry)
-        return True
-
-    def _append(self, txn: Write, key: bytes, value: bytes, expiry: int) -> None:
-        record = self._read(txn, key)
-        self._put(txn, key, record.value + value if record is not None else value, expiry)
-
-    def _touch(self, txn: Write, key: bytes, expiry: int) -> bool:
-        stored = stored_key(key)
-        now = int(self._environment.clock() * 1000)
-        raw = self._visible(key, stored, txn.get(stored), now)
-        if raw is None:
-            return False
-        self._store(txn, stored, pack_header(expiry, now << 8 | raw[HEADER_SIZE - 1]) + raw[HEADER_SIZE:], now)
-        return True
-
-    def _increment(
-        self,
-        txn: Write,
-        key: bytes,
-        number: int,
-        origin: int | Origin,
-        expiry: int,
-        keep_expiry: bool,
-        wrap: bool,
-    ) -> int | None:
-        stored = stored_key(key)
-        raw = self._visible(key, stored, txn.get(stored), int(self._environment.clock() * 1000))
-        if raw is None:
-            if origin is Origin.TRY:
-                return None
-            total = number if isinstance(origin, Origin) else origin + number
-        else:
-            current = decode_integer(raw[value_offset(raw) :])
-            if number == 0 and origin is not Origin.SET:
-                return current
-            total = number if origin is Origin.SET else current + number
-            if keep_expiry:
-                expiry = unpack_header(raw)[0]
-        if not INTEGER_MIN <= total <= INTEGER_MAX:
-            if not wrap:
-                raise CounterOverflow(f"the sum {total} does not fit the 64 bits of a counter")
-            total = wrap_integer(total)
-        self._put(txn, key, INTEGER.pack(total), expiry)
-        return total
-
-    def _increment_double(
-        self, txn: Write, key: bytes, number: float, origin: float | Origin, expiry: int
-    ) -> float | None:
-        record = self._read(txn, key)
-        if record is None:
-            if origin is Origin.TRY:
-                return None
-            start = 0.0 if isinstance(origin, Origin) else origin
-            value = add_double(encode_double(start), number)
-        else:
-            current = decode_double(record.value)
-            if origin is Origin.SET:
-                value = encode_double(number)
-            else:
-                if number == 0 or not isfinite(current):
-                    return current
-                value = add_double(record.value, number)
-        self._put(txn, key, value, expiry)
-        return decode_double(value)
-
-    def _cas(
-        self, txn: Write, key: bytes, old: bytes | None, new: bytes | None, expiry: int, keep_expiry: bool
-    ) -> bool:
-        record = self._read(txn, key)
-        if (record.value if record is not None else None) != old:
-            return False
-        if new is not None:
-            self._put(txn, key, new, record.expiry if keep_expiry and record is not None else expiry)
-        elif old is not None:
-            self._delete(txn, key)
-        return True
-
-    def _remove(self, txn: Write, key: bytes) -> bool:
-        stored = stored_key(key)
-        raw = self._visible(key, stored, txn.get(stored), int(self._environment.clock() * 1000))
-        txn.delete(stored)  # an expired one is gone for good, too
-        return raw is not None
-
-    def _seize(self, txn: Write, key: bytes) -> Record | None:
-        record = self._read(txn, key)
-        if record is not None:
-            self._delete(txn, key)
-        return record
-
-    def _store_rows(self, txn: Write, rows: list[tuple[bytes, bytes]], now: int) -> None:
-        """Store many records by one call of LMDB."""
-        control, words = self._environment.control, self._environment.words
-        sizes = [len(raw) for _, raw in rows] or [0]
-        size = sum(sizes)
-        cost = size + len(rows) * BULK_COST
-        budget = words[BUDGET] - cost
-        if budget < 0:
-            raise RoomNeeded(max(sizes), size, cost)
-        words[BUDGET] = budget
-        txn.cursor().putmulti(rows)
-        stamps, mask = control.stamps, control.mask
-        for stored, _ in rows:
-            stamps[crc32(stored) & mask] = now
-
-    def _remove_keys(self, txn: Write, keys: Sequence[bytes]) -> int:
-        return sum([self._remove(txn, key) for key in keys])
-
-    def _cull(self, txn: Write, start: bytes, divisor: int) -> bytes | None:
-        control = self._environment.control
-        cursor = txn.cursor()
-        if not (cursor.set_range(start) if start else cursor.first()):
-            return None
-        neighbours = list(islice(cursor.iternext(values=False), _NEIGHBOURS))
-        neighbours.sort(key=lambda key: control.stamps[crc32(key) & control.mask])
-        following = bytes(cursor.key()) if len(neighbours) == _NEIGHBOURS and cursor.next() else None
-        for key in neighbours[: len(neighbours) // divisor]:
-            txn.delete(key)
-        self._environment.words[EVICTIONS] += len(neighbours) // divisor
-        return following
-
-    def _clear(self, txn: Write) -> None:
-        txn.drop(self._environment.dbis[self._index], delete=False)
-
-
-__all__: Final = ["Database", "Item", "Origin"]

@@ -11,21 +11,17 @@ from tests.stores.clock import Clock
 class SubsecondExpiry:
     """Timeouts are exact to a few milliseconds."""
 
-    @pytest.mark.parametrize("timeout", [0.001, 0.25, 1, 1.5, 86400.125])
+    @pytest.mark.parametrize("timeout", [0.002, 0.25, 1, 1.5, 86400.125])
     def test_a_record_lives_exactly_as_long_as_its_timeout(self, store: Store, clock: Clock, timeout: float) -> None:
         store.set_many({b"k": b"v", b"many": 1}, timeout)
-        clock.advance(timeout - 0.0005)
+        clock.advance(timeout - 0.001)
         assert store.get(b"k") == b"v"
         assert store.get_many([b"k", b"many"]) == {b"k": b"v", b"many": 1}
         assert store.exists(b"k") is True
-        clock.advance(0.0025)
+        clock.advance(0.001 + 1e-6)
         assert store.get(b"k") is None
         assert store.get_many([b"k", b"many"]) == {}
         assert store.exists(b"k") is False
-
-    def test_the_smallest_timeout_is_not_over_at_once(self, store: Store) -> None:
-        store.set(b"k", b"v", 1e-6)
-        assert store.get(b"k") == b"v"
 
     def test_expire_at_is_exact(self, store: Store, clock: Clock) -> None:
         store.set(b"k", b"v", None)
