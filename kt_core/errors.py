@@ -8,7 +8,11 @@
     ├── CounterOverflow     (also OverflowError)    a counter would leave 64 bits
     ├── Misconfigured                               a setting cannot work; the text says what to write
     ├── StoreFull                                   a bounded store that may not evict has no room
-    └── Damaged                                     the files of a database cannot be trusted
+    ├── Damaged                                     the files of a database cannot be trusted
+    ├── ProtocolError                               the peer's bytes are wrong
+    ├── ServerError                                 the server understood and answered with an error
+    ├── ConnectionFailed    (also OSError)          the peer cannot be reached, or went away
+    └── Timeout             (also TimeoutError)     the peer did not answer in time
 """
 
 from __future__ import annotations
@@ -46,6 +50,30 @@ class StoreFull(KTError):
 
 class Damaged(KTError):
     """The files of a database are damaged or not ours."""
+
+
+class ProtocolError(KTError):
+    """The peer sent bytes that the protocol does not allow; the connection cannot be used any more."""
+
+
+class ServerError(KTError):
+    """The server answered with an error; the connection is in order."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.text}"
+
+
+class ConnectionFailed(KTError, OSError):
+    """The server cannot be reached, or the connection to it broke."""
+
+
+class Timeout(KTError, TimeoutError):
+    """The server did not answer within the time it was given."""
 
 
 def choose(table: Mapping[str, T], name: str, what: str) -> T:

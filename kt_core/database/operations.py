@@ -176,9 +176,7 @@ class Operations:
         self.put(txn, key, value, expiry)
         return decode_double(value)
 
-    def cas(
-        self, txn: Write, key: bytes, old: bytes | None, new: bytes | None, expiry: int, keep_expiry: bool
-    ) -> bool:
+    def cas(self, txn: Write, key: bytes, old: bytes | None, new: bytes | None, expiry: int, keep_expiry: bool) -> bool:
         record = self.read(txn, key)
         if (record.value if record is not None else None) != old:
             return False
