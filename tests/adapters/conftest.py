@@ -12,7 +12,7 @@ import pytest
 from kt_cache.django import KTCache
 from kt_cache.options import Options
 from kt_core.database import Environment
-from tests.stores.clock import Clock
+from tests.clock import Clock
 
 MakeCache: TypeAlias = Callable[..., KTCache]
 Call: TypeAlias = Callable[..., Any]

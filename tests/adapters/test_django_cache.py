@@ -17,7 +17,7 @@ from django.utils.asyncio import async_unsafe
 
 from kt_cache.django import KTCache
 from tests.adapters.conftest import Call, MakeCache
-from tests.stores.clock import Clock
+from tests.clock import Clock
 
 # Every coroutine of Django's that hops to a thread; the others are made of these.
 COROUTINES = [

@@ -9,8 +9,7 @@ import pytest
 
 from kt_core.database import Database, DatabaseOptions, Environment
 from kt_core.database.options import Durability
-
-from .clock import Clock
+from tests.clock import Clock
 
 
 @pytest.fixture

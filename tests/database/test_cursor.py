@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kt_core.database import NEVER, Cursor, Database, Entry, Record
-
-from .clock import Clock
+from tests.clock import Clock
 
 LONG = [b"m" * 511, b"m" * 600]
 KEYS = [b"", b"\0", b"\0a", b"b", b"d", b"f", *LONG, b"z"]

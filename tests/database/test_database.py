@@ -6,8 +6,7 @@ import pytest
 
 from kt_core.database import NEVER, Database, DatabaseOptions, Environment, Record
 from kt_core.errors import InvalidInput, StoreFull
-
-from .clock import Clock
+from tests.clock import Clock
 
 EDGE_KEYS = [b"", b"\0", b"\0a", b"\xff", b"k" * 510, b"k" * 511, b"k" * 600, b"\0" * 510, b"k" * 70_000]
 KEY = b"key"

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from kt_core.database import NEVER, Database, Origin
-
-from .clock import Clock
+from tests.clock import Clock
 
 KEY = b"key"
 INFINITE = (1 << 63) - 1

@@ -14,8 +14,7 @@ import pytest
 from kt_core.database import NEVER, Database, DatabaseOptions, Environment
 from kt_core.database.control import EVICTIONS, EXPIRATIONS
 from kt_core.errors import StoreFull
-
-from .clock import Clock
+from tests.clock import Clock
 
 SIZE = 4 << 20
 

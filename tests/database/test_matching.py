@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from kt_core.database import Database, DatabaseOptions
 from kt_core.database.matching import edit_distance
 from kt_core.errors import InvalidInput
-
-from .clock import Clock
+from tests.clock import Clock
 
 MANY = 1300
 """More than two batches of a search."""

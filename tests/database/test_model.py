@@ -16,8 +16,7 @@ from kt_core.database import NEVER, Database, DatabaseOptions, Environment, Orig
 from kt_core.database.number import add_double, decode_double, encode_double
 from kt_core.database.options import Durability
 from kt_core.errors import NotACounter
-
-from .clock import Clock
+from tests.clock import Clock
 
 PREFIX = b"p" * 479
 POOL = [b"", b"\0", b"\0a", b"a", b"ab", b"q" * 510, b"q" * 511, b"q" * 600, PREFIX + b"1" * 100, PREFIX + b"2" * 100]

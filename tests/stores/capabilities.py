@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kt_cache.stores import Store
-from tests.stores.clock import Clock
+from tests.clock import Clock
 
 
 class SubsecondExpiry:

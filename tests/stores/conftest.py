@@ -12,7 +12,7 @@ import pytest
 
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_core.database import Database, DatabaseOptions, Environment
-from tests.stores.clock import Clock
+from tests.clock import Clock
 
 
 @pytest.fixture

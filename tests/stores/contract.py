@@ -13,7 +13,7 @@ import pytest
 
 from kt_cache.stores import KEEP, Store
 from kt_core.errors import CounterOverflow, InvalidInput, NotACounter
-from tests.stores.clock import Clock
+from tests.clock import Clock
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 

@@ -11,9 +11,9 @@ import pytest
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_core.database import Database
 from kt_core.errors import StoreFull
+from tests.clock import Clock
 from tests.stores.awaited import Awaited
 from tests.stores.capabilities import Counting, Culling, SubsecondExpiry
-from tests.stores.clock import Clock
 from tests.stores.contract import StoreContract
 
 SESSIONS = {"durability": "commit", "eviction": "none"}

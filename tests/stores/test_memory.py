@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kt_cache.stores.memory import MemoryStore
+from tests.clock import Clock
 from tests.stores.capabilities import Counting, Culling, SubsecondExpiry
-from tests.stores.clock import Clock
 from tests.stores.contract import StoreContract
 
 
