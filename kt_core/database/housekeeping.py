@@ -6,8 +6,8 @@ exhausted first does a bounded piece of work for all. It works in a transaction 
 * *Expiry.* A clock hand looks at the next 64 records and deletes the expired ones; where a quarter of them
   were, it goes on. It stands in the control file, so all processes turn the same one.
 * *Eviction.* Once the pages in use pass three quarters of the map, samples of 16 records are drawn into a pool of
-  the 64 least recently used that were seen, and the first four of it go; again, until as much is free as was
-  written since the last time. A sample comes from four random pages: neighbours in key order are often equally
+  the 64 least recently used that were seen, and the first six of it go; again, until as much is free as was
+  written since the last time. A sample comes from two random pages: neighbours in key order are often equally
   old, and hands that go through the keys in order all end up where the keys are dense, and young. The last
   quarter is never filled: LMDB copies pages before it changes them, and when its map is full even deleting fails.
 * *Reservation.* A store to a mapped page that the file system cannot provide is SIGBUS, so the space is
@@ -41,10 +41,10 @@ _GRANT = 512 << 10
 _AHEAD = 8 << 20  # bytes reserved ahead: 64 writes of 16 copied pages are half of it
 _STEP = 4 << 20  # bytes by which a reservation grows
 _WINDOW = 64
-_NEIGHBOURS = 4  # records looked at from each place that is drawn
+_NEIGHBOURS = 8  # records looked at from each place that is drawn
 _SAMPLE = 16
 _DRAWS = 16  # places drawn at most for a sample: not every page that is drawn is a leaf
-_VICTIMS = 4  # of each sample
+_VICTIMS = 6  # of each sample
 _POOL = 64
 _MOST_WINDOWS = 16
 _READER_CHECK_EVERY = 64
