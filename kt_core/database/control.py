@@ -41,7 +41,7 @@ _BYTES_PER_STAMP_SLOT = 256
 # The shared words, by index. Plain numbers: an index into a memoryview is on every hot path, and an
 # enumeration's member costs there several times the store itself.
 BUDGET: Final = 0  # bytes that may be written before housekeeping runs again
-WRITER: Final = 1  # 1 while a write transaction is open somewhere
+WRITER: Final = 1  # while a write transaction is open: the process id of its owner
 RESERVED: Final = 3  # bytes at the head of the data file that the file system has promised
 CEILING: Final = 4  # bytes the file system would not go beyond when last asked; 0 while it never refused
 TURN: Final = 5  # housekeeping runs so far

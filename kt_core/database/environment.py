@@ -58,6 +58,7 @@ Reading: TypeAlias = "tuple[Begin, list[Any], memoryview, memoryview[float], int
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_LOOKS = 100  # at a writer's mark, 40 ns each, before waiting in the mutex
 _BYPASS_RETRY = 100  # milliseconds between attempts to leave the bypass
 _TICK = b"tick"  # the one record beside the logical databases, whose names are numbers
 _SWEEPS = 4  # after as many attempts, a value that still finds no room is given up
@@ -125,6 +126,7 @@ class Environment:
 
     def _open_handle(self) -> None:
         """Open LMDB's part, the only one that a fork does not leave open."""
+        self._pid = os.getpid()
         self.handle = _open_lmdb(self.directory, self.files.settings)
         try:
             self.files.complete()
@@ -281,13 +283,20 @@ class Environment:
                 self._leave_bypass()
             failures = 0
             while True:
-                txn: Write = self.begin(self.dbis[index], None, True)
                 words = self.words
-                words[WRITER] = 1
+                if words[WRITER]:
+                    # Another process is writing, for some 3 µs; to sleep in LMDB's mutex and be woken takes 20.
+                    for _ in range(_LOOKS):
+                        if not words[WRITER]:
+                            break
+                txn: Write = self.begin(self.dbis[index], None, True)
+                words, pid = self.words, self._pid
+                words[WRITER] = pid
                 try:
                     result = operation(txn, *args, **kwargs)
-                    words[WRITER] = 0
                     txn.commit()
+                    if words[WRITER] == pid:
+                        words[WRITER] = 0
                     return result
                 except BaseException as error:
                     words[WRITER] = 0
@@ -336,9 +345,9 @@ class Environment:
         """Run work that reads without copying in a write transaction of its own; the lock is held already."""
         try:
             with self.begin(None, None, True, True) as txn:
-                self.words[WRITER] = 1
+                self.words[WRITER] = self._pid
                 result = work(txn, *args, **kwargs)
-                self.words[WRITER] = 0
+            self.words[WRITER] = 0
             return result
         except lmdb.Error as error:
             self.words[WRITER] = 0
