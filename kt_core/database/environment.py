@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 import lmdb
 
@@ -55,7 +55,7 @@ View: TypeAlias = "lmdb.Transaction[memoryview]"
 Begin: TypeAlias = "Callable[..., lmdb.Transaction[Any]]"
 Reading: TypeAlias = "tuple[Begin, list[Any], memoryview, memoryview[float], int, memoryview, Callable[[], float]]"
 """How a transaction begins, the handles, this process's counts, the stamps and their mask, the words, the clock."""
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
 _LOOKS = 100  # at a writer's mark, 40 ns each, before waiting in the mutex
@@ -270,13 +270,13 @@ class Environment:
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    def write(self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def write(self, index: int, operation: Callable[[Write, *Ts], T], *args: *Ts) -> T:
         """Run an operation in a write transaction on a logical database, commit it, and return its result.
 
         What the operation raises aborts it alone. `StoreFull` if there is no room, even after eviction.
         """
         if self._group is not None:
-            return self._group.write(index, operation, *args, **kwargs)
+            return self._group.write(index, operation, *args)
         self.wait_for_fork()
         with self.lock:
             if self.words[MODE] & BYPASSED:
@@ -293,7 +293,7 @@ class Environment:
                 words, pid = self.words, self._pid
                 words[WRITER] = pid
                 try:
-                    result = operation(txn, *args, **kwargs)
+                    result = operation(txn, *args)
                     txn.commit()
                     if words[WRITER] == pid:
                         words[WRITER] = 0
@@ -341,12 +341,12 @@ class Environment:
         while goal > 0 and (freed := self.in_transaction(self.housekeeper.evict, goal)):
             goal -= freed
 
-    def in_transaction(self, work: Callable[Concatenate[View, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def in_transaction(self, work: Callable[[View, *Ts], T], *args: *Ts) -> T:
         """Run work that reads without copying in a write transaction of its own; the lock is held already."""
         try:
             with self.begin(None, None, True, True) as txn:
                 self.words[WRITER] = self._pid
-                result = work(txn, *args, **kwargs)
+                result = work(txn, *args)
             self.words[WRITER] = 0
             return result
         except lmdb.Error as error:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 import lmdb
 
@@ -20,7 +20,7 @@ from kt_core.errors import Damaged, KTError, StoreFull
 if TYPE_CHECKING:
     from kt_core.database.environment import Environment, Write
 
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
 
@@ -31,10 +31,10 @@ class GroupCommit:
         self._environment = environment
         self._waiting: deque[tuple[Future[Any], int, Callable[[Write], Any]]] = deque()
 
-    def write(self, index: int, operation: Callable[Concatenate[Write, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def write(self, index: int, operation: Callable[[Write, *Ts], T], *args: *Ts) -> T:
         """Run an operation on a logical database; return, or raise, once it is on the disk or has failed."""
         future: Future[T] = Future()
-        self._waiting.append((future, index, lambda txn: operation(txn, *args, **kwargs)))
+        self._waiting.append((future, index, lambda txn: operation(txn, *args)))
         self._environment.wait_for_fork()
         with self._environment.lock:
             # Whoever had the lock before may have done this one's work along with its own.

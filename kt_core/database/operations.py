@@ -118,7 +118,7 @@ class Operations:
         self.put(txn, key, record.value + value if record is not None else value, expiry)
 
     def touch(self, txn: Write, key: bytes, expiry: int) -> bool:
-        stored = stored_key(key)
+        stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
         now = int(self._environment.clock() * 1000)
         raw = self.visible(key, stored, txn.get(stored), now)
         if raw is None:
