@@ -64,7 +64,7 @@ def _setting(results: Results) -> str:
         f"- Command: `{results.command}`",
         f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         f"- Machine: {machine.processor()}, {os.cpu_count()} cores, {machine.memory()}; "
-        f"{platform.system()} {platform.release()}; load average before the run {results.busy:.1f}",
+        f"{platform.system()}; load average before the run {results.busy:.1f}",
         f"- {platform.python_implementation()} {platform.python_version()}; " + ", ".join(machine.versions()),
         f"- Files of every backend that has some: {results.place}; servers: unix sockets, no persistence",
         *(f"- Left out: {peer.title}: {peer.reason}" for peer in results.missing),
