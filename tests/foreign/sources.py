@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / ".build" / "sources"
@@ -55,6 +56,9 @@ def _download(package: str, installed: str, directory: Path) -> Path:
 def _unpack(archive: Path) -> Path:
     directory = archive.parent / "unpacked"
     with tarfile.open(archive) as tar:
-        tar.extractall(directory, filter="data")
+        # The filter came with Python 3.11.4; for an earlier one the names and kinds are looked at here.
+        kept = [one for one in tar if (one.isfile() or one.isdir()) and not {"..", "/"} & set(Path(one.name).parts)]
+        filtered: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        tar.extractall(directory, kept, **filtered)
     (top,) = directory.iterdir()
     return top
