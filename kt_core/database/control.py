@@ -194,6 +194,8 @@ class Control:
         for view in (self.words, self.counts, self._marks, self._hand, self._processes, self.stamps):
             view.release()
         self._map.close()
+        # Whoever writes to a closed database notes the use before it learns that.
+        self.stamps, self.mask = memoryview(bytearray(8)).cast("d"), 0
 
 
 def _is_running(pid: int) -> bool:

@@ -208,14 +208,10 @@ class Database:
 
         Unless `atomic`, others may see some of them before the rest, and write in between.
         """
-        now = int(self._environment.clock() * 1000)
-        rows = []
-        for item in items:
-            stored, raw, now = self._inside.prepare(*item)
-            rows.append((stored, raw))
+        rows = [self._inside.prepare(*item) for item in items]
         if not atomic:
-            return self._store_bulk(rows, now)
-        self._write(self._index, self._inside.store_rows, rows, now)
+            return self._store_bulk(rows)
+        self._write(self._index, self._inside.store_rows, rows)
         return len(rows)
 
     def set_all(self, values: Mapping[bytes, bytes], expiry: int = NEVER) -> int:
@@ -223,18 +219,21 @@ class Database:
         now = int(self._environment.clock() * 1000)
         if values and min(values) >= b"\1" and max(map(len, values)) <= LONGEST_VERBATIM:
             header = pack_header(expiry, now << 8)
-            return self._store_bulk([(key, header + value) for key, value in values.items()], now)
+            stamps, mask = self._environment.control.stamps, self._environment.control.mask
+            for key in values:
+                stamps[crc32(key) & mask] = now
+            return self._store_bulk([(key, header + value) for key, value in values.items()])
         return self.set_bulk((key, value, expiry) for key, value in values.items())
 
-    def _store_bulk(self, rows: list[tuple[bytes, bytes]], now: int) -> int:
+    def _store_bulk(self, rows: list[tuple[bytes, bytes]]) -> int:
         start = size = 0
         step = self._step()
         for position, (_, raw) in enumerate(rows):
             size += len(raw)
             if position - start == step or size > _BULK_BYTES:
-                self._write(self._index, self._inside.store_rows, rows[start:position], now)
+                self._write(self._index, self._inside.store_rows, rows[start:position])
                 start, size = position, len(raw)
-        self._write(self._index, self._inside.store_rows, rows[start:], now)
+        self._write(self._index, self._inside.store_rows, rows[start:])
         return len(rows)
 
     def remove_bulk(self, keys: Iterable[bytes], *, atomic: bool = False) -> int:

@@ -72,29 +72,31 @@ class Operations:
         raw = self.visible(key, stored, txn.get(stored), int(self._environment.clock() * 1000))
         return to_record(raw) if raw is not None else None
 
-    def prepare(self, key: bytes, value: bytes, expiry: int) -> tuple[bytes, bytes, int]:
-        """Return the stored key, the record's bytes and the time: all of a write that needs no transaction."""
+    def prepare(self, key: bytes, value: bytes, expiry: int) -> tuple[bytes, bytes]:
+        """Return the stored key and the record's bytes, and note its use: all of a write that needs no transaction."""
         if len(key) > LONGEST_KEY:
             raise InvalidInput(f"the key has {len(key)} bytes: write one of up to {LONGEST_KEY}")
         now = int(self._environment.clock() * 1000)
+        control = self._environment.control
         if key >= b"\1" and len(key) <= LONGEST_VERBATIM:
-            return key, pack_header(expiry, now << 8) + value, now
+            control.stamps[crc32(key) & control.mask] = now
+            return key, pack_header(expiry, now << 8) + value
         stored = stored_key(key)
-        return stored, encode(key, stored, value, expiry, now), now
+        control.stamps[crc32(stored) & control.mask] = now
+        return stored, encode(key, stored, value, expiry, now)
 
     def put(self, txn: Write, key: bytes, value: bytes, expiry: int) -> None:
         self.store(txn, *self.prepare(key, value, expiry))
 
-    def store(self, txn: Write, stored: bytes, raw: bytes, now: int) -> None:
-        environment = self._environment
-        words, control = environment.words, environment.control
+    def store(self, txn: Write, stored: bytes, raw: bytes) -> None:
+        """Store a record's bytes, if the budget allows."""
+        words = self._environment.words
         cost = len(raw) + PUT_COST
         budget = words[BUDGET] - cost
         if budget < 0:
             raise RoomNeeded(len(raw), len(raw), cost)
         words[BUDGET] = budget
         txn.put(stored, raw)
-        control.stamps[crc32(stored) & control.mask] = now
 
     def delete(self, txn: Write, key: bytes) -> bool:
         return txn.delete(stored_key(key))
@@ -123,7 +125,9 @@ class Operations:
         raw = self.visible(key, stored, txn.get(stored), now)
         if raw is None:
             return False
-        self.store(txn, stored, pack_header(expiry, now << 8 | raw[HEADER_SIZE - 1]) + raw[HEADER_SIZE:], now)
+        self.store(txn, stored, pack_header(expiry, now << 8 | raw[HEADER_SIZE - 1]) + raw[HEADER_SIZE:])
+        control = self._environment.control
+        control.stamps[crc32(stored) & control.mask] = now
         return True
 
     def increment(
@@ -198,9 +202,9 @@ class Operations:
             self.delete(txn, key)
         return record
 
-    def store_rows(self, txn: Write, rows: list[tuple[bytes, bytes]], now: int) -> None:
+    def store_rows(self, txn: Write, rows: list[tuple[bytes, bytes]]) -> None:
         """Store many records by one call of LMDB."""
-        control, words = self._environment.control, self._environment.words
+        words = self._environment.words
         sizes = [len(raw) for _, raw in rows] or [0]
         size = sum(sizes)
         cost = size + len(rows) * BULK_COST
@@ -209,9 +213,6 @@ class Operations:
             raise RoomNeeded(max(sizes), size, cost)
         words[BUDGET] = budget
         txn.cursor().putmulti(rows)
-        stamps, mask = control.stamps, control.mask
-        for stored, _ in rows:
-            stamps[crc32(stored) & mask] = now
 
     def remove_keys(self, txn: Write, keys: Sequence[bytes]) -> int:
         return sum([self.remove(txn, key) for key in keys])
