@@ -50,13 +50,12 @@ EXPIRATIONS: Final = 7
 GONE_HITS: Final = 8  # counts of processes that have ended
 GONE_MISSES: Final = 9
 RETRY_AT: Final = 10  # milliseconds: when leaving the bypass, or asking for space, is next tried
-# The marks below, bytes of one word, so that setting one never undoes another. Every read looks at it: it shares no
-# cache line with what every write changes.
+# Marks, bytes of one word, so that setting one never undoes another. Any of them has reads stamp what they use:
+# eviction is near, records are culled by number, or nothing is taken. Every read looks at it, so it shares no cache
+# line with what every write changes.
 MODE: Final = 32
 
 _PRESSED_AT, _BYPASSED_AT, _CULLED_AT = 0, 1, 2
-PRESSED: Final = int.from_bytes(bytes((1, 0, 0, 0, 0, 0, 0, 0)), sys.byteorder)
-"""In `MODE`: eviction is near, and reads stamp what they use."""
 BYPASSED: Final = int.from_bytes(bytes((0, 1, 0, 0, 0, 0, 0, 0)), sys.byteorder)
 """In `MODE`: the map is full and nothing may be written; reads miss, writes are refused."""
 
