@@ -6,7 +6,7 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,15 @@ lint: $(VENV)/.ready ## ruff and mypy
 
 bench: $(VENV)/.ready-bench ## measure against every peer found on this machine
 	$(BIN)/python -m bench $(ARGS)
+
+# pip reads dependency groups itself only since 25.1; the interpreter reads them everywhere.
+$(VENV)/.ready-fuzz: $(VENV)/.ready
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["fuzz"])' \
+		| xargs $(BIN)/python -m pip install --quiet
+	@touch $@
+
+fuzz: $(VENV)/.ready-fuzz ## feed every decoder with whatever breaks it (ARGS="SECONDS TARGET")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache

@@ -15,7 +15,7 @@ from django.core.cache import CacheHandler
 from django.core.cache.backends.base import BaseCache
 from django.core.management import call_command
 
-from bench.servers import MEMCACHED, REDIS, Program
+from bench.servers import BUNDLED, MEMCACHED, REDIS, Address, Program
 
 # A record such as an application caches. No backend may gain by its shape: text, numbers, a list, a flag.
 VALUE: dict[str, Any] = {
@@ -35,6 +35,7 @@ UNCULLED = {"MAX_ENTRIES": 1_000_000}
 TABLE = "bench_cache"
 GROUP = 100  # keys of a get_many or set_many
 BASIS = "locmem"  # what every ratio refers to
+NOWHERE = Address("", 0)  # of a backend without a server
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Peer:
     program: Program | None = None
     private: bool = False  # every process has its own
 
-    def config(self, folder: Path, socket: str = "", **options: Any) -> dict[str, Any]:
+    def config(self, folder: Path, address: Address = NOWHERE, **options: Any) -> dict[str, Any]:
         """The entry of CACHES."""
-        location = self.location.format(folder=folder, socket=socket)
+        location = self.location.format(folder=folder, **address._asdict())
         return {
             **COMMON,
             "BACKEND": self.backend,
@@ -60,12 +61,15 @@ class Peer:
         }
 
 
-KTCACHE = Peer(
-    "ktcache", "KTCache (embedded)", "kt_cache.django.KTCache", "embedded://{folder}", {"max_size": "256MiB"}
-)
+OURS = "kt_cache.django.KTCache"
+KTCACHE = Peer("ktcache", "KTCache (embedded)", OURS, "embedded://{folder}", {"max_size": "256MiB"})
+KTCACHE_SOCKET = Peer("ktcache-socket", "KTCache (kt+unix)", OURS, "kt+unix://{socket}", program=BUNDLED)
+KTCACHE_PORT = Peer("ktcache-port", "KTCache (kt)", OURS, "kt://127.0.0.1:{port}/0", program=BUNDLED)
 REDIS_CACHE = Peer("redis", "RedisCache", f"{DJANGO}.redis.RedisCache", "unix://{socket}", program=REDIS)
 PEERS: tuple[Peer, ...] = (
     KTCACHE,
+    KTCACHE_SOCKET,
+    KTCACHE_PORT,
     Peer(BASIS, "LocMemCache", f"{DJANGO}.locmem.LocMemCache", "bench", UNCULLED, private=True),
     Peer("file", "FileBasedCache", f"{DJANGO}.filebased.FileBasedCache", "{folder}", UNCULLED),
     Peer("db", "DatabaseCache (SQLite)", f"{DJANGO}.db.DatabaseCache", TABLE, UNCULLED),
@@ -148,11 +152,9 @@ def prepare(names: set[str], folder: Path, stack: ExitStack) -> Iterator[Entrant
 
 
 def _enter(peer: Peer, folder: Path, stack: ExitStack) -> Entrant:
-    if peer.program and not peer.program.installed():
-        raise FileNotFoundError(f"{peer.program.name} is not on PATH")
-    socket = stack.enter_context(peer.program.run()) if peer.program else ""
+    address = stack.enter_context(peer.program.run()) if peer.program else NOWHERE
     folder.mkdir(mode=0o700)
-    config = peer.config(folder, socket)
+    config = peer.config(folder, address)
     cache = open_cache(config)
     cache.set("try", VALUE)
     if cache.get("try") != VALUE:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from time import perf_counter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.core.cache.backends.base import BaseCache
 
@@ -17,6 +17,8 @@ RESIDENT = 1_000
 MOST_CALLS = 4_000
 ARTICLES = [f"article:{number}" for number in range(RESIDENT)]
 COUNTERS = [f"counter:{number}" for number in range(GROUP)]
+
+C = TypeVar("C")  # what is called: a cache, a client
 
 # operation -> peer -> microseconds a call, one sample a round
 Samples = dict[str, dict[str, list[float]]]
@@ -65,27 +67,28 @@ def _set_many(cache: BaseCache, groups: Iterable[dict[str, Any]]) -> None:
 
 
 @dataclass(frozen=True)
-class Operation:
+class Operation(Generic[C]):
     """A loop of calls, over subjects taken in turn."""
 
     title: str
-    loop: Callable[[BaseCache, Iterable[Any]], None]
+    loop: Callable[[C, Iterable[Any]], None]
     subjects: Sequence[Any]
-    leaves_keys: bool = False  # the subjects are new keys, removed again when the clock stands
+    undo: Callable[[C, Sequence[Any]], object] | None = None  # when the clock stands
 
 
-def operations() -> tuple[Operation, ...]:
+def operations() -> tuple[Operation[BaseCache], ...]:
     """Every operation measured, on resident keys in an order that is not theirs."""
     resident = list(ARTICLES)
     random.Random(0).shuffle(resident)
     absent = [f"absent:{number}" for number in range(RESIDENT)]
+    new = [f"new:{number}" for number in range(MOST_CALLS)]
     groups = [resident[start : start + GROUP] for start in range(0, RESIDENT, GROUP)]
     return (
         Operation("get", _get, resident),
         Operation("miss", _get, absent),
         Operation("set", _set, resident),
         Operation("add, key exists", _add, resident),
-        Operation("add, new key", _add, [f"new:{number}" for number in range(MOST_CALLS)], leaves_keys=True),
+        Operation("add, new key", _add, new, undo=lambda cache, keys: cache.delete_many(keys)),
         Operation("incr", _incr, COUNTERS),
         Operation("touch", _touch, resident),
         Operation(f"get_many {GROUP}", _get_many, groups),
@@ -93,12 +96,13 @@ def operations() -> tuple[Operation, ...]:
     )
 
 
-class Batch:
-    """As many calls of one operation on one cache as take about `seconds`."""
+class Batch(Generic[C]):
+    """As many calls of one operation on one cache or client as take about `seconds`."""
 
-    def __init__(self, operation: Operation, cache: BaseCache, seconds: float) -> None:
+    def __init__(self, operation: Operation[C], called: C, seconds: float) -> None:
+        self.title = operation.title
         self._operation = operation
-        self._cache = cache
+        self._called = called
         self._subjects: Iterator[Any] = cycle(operation.subjects)
         self._calls = 1
         while (spent := self.run() * self._calls / 1e6) < seconds and self._calls < MOST_CALLS:
@@ -108,27 +112,35 @@ class Batch:
         """Microseconds a call."""
         subjects = list(islice(self._subjects, self._calls))
         start = perf_counter()
-        self._operation.loop(self._cache, subjects)
+        self._operation.loop(self._called, subjects)
         elapsed = perf_counter() - start
-        if self._operation.leaves_keys:
-            self._cache.delete_many(subjects)
+        if self._operation.undo:
+            self._operation.undo(self._called, subjects)
         return elapsed / self._calls * 1e6
 
 
 def measure(entrants: Sequence[Entrant], rounds: int, seconds: float, say: Callable[[str], None]) -> Samples:
-    """Time batches of about `seconds`, every peer and operation once a round, in a new order each time."""
-    rng = random.Random(0)
-    batches: dict[str, list[tuple[str, Batch]]] = {}
+    """Time batches of every operation on every peer's cache."""
+    batches: dict[str, list[Batch[BaseCache]]] = {}
     for entrant in entrants:
         say(f"calls: warming up {entrant.title}")
         cache = open_cache(entrant.config)
         fill(cache, ARTICLES)
         fill(cache, COUNTERS, 0)
-        batches[entrant.name] = [(operation.title, Batch(operation, cache, seconds)) for operation in operations()]
-    samples: Samples = {operation.title: {name: [] for name in batches} for operation in operations()}
+        batches[entrant.name] = [Batch(operation, cache, seconds) for operation in operations()]
+    return take_turns(batches, rounds, say)
+
+
+def take_turns(batches: Mapping[str, Sequence[Batch[C]]], rounds: int, say: Callable[[str], None]) -> Samples:
+    """Run every batch once a round, peers and operations in a new order each time."""
+    rng = random.Random(0)
+    samples: Samples = {}
+    for name, own in batches.items():
+        for batch in own:
+            samples.setdefault(batch.title, {})[name] = []
     for number in range(rounds):
         say(f"calls: round {number + 1} of {rounds}")
         for name in rng.sample(list(batches), len(batches)):
-            for title, batch in rng.sample(batches[name], len(batches[name])):
-                samples[title][name].append(batch.run())
+            for batch in rng.sample(batches[name], len(batches[name])):
+                samples[batch.title][name].append(batch.run())
     return samples

@@ -137,8 +137,8 @@ def measure(with_redis: bool, folder: Path, sizes: Sequence[int], batches: int, 
 def _stores(with_redis: bool, folder: Path, keys: int) -> Iterator[list[Store]]:
     embedded = Embedded(folder, max(SMALLEST, keys * MAX_SIZE_PER_KEY))
     if with_redis:
-        with REDIS.run() as socket, closing(RedisConnection(socket)) as connection:
-            yield [embedded, Redis(open_cache(REDIS_CACHE.config(folder, socket)), connection)]
+        with REDIS.run() as address, closing(RedisConnection(address.socket)) as connection:
+            yield [embedded, Redis(open_cache(REDIS_CACHE.config(folder, address)), connection)]
     else:
         yield [embedded]
 

@@ -170,7 +170,7 @@ def _embedded(folder: Path) -> Opener:
 @contextmanager
 def _redis(size: int) -> Iterator[Store]:
     policy = ("--maxmemory-policy", "allkeys-lru")
-    with REDIS.run(*policy) as socket, closing(RedisConnection(socket)) as connection:
+    with REDIS.run(*policy) as address, closing(RedisConnection(address.socket)) as connection:
         # An empty server occupies more than a small cache's records do.
         connection.call("CONFIG", "SET", "maxmemory", connection.figure("used_memory") + size)
         yield Redis(connection)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bench.servers import MEMCACHED, REDIS
+from bench.servers import KTSERVER, MEMCACHED, REDIS
 
 PACKAGES = (
     "kt-cache",
     "lmdb",
+    "uvloop",
     "django",
     "diskcache",
     "django-redis",
@@ -20,6 +21,7 @@ PACKAGES = (
     "hiredis",
     "pymemcache",
     "pylibmc",
+    "ukt",
 )
 
 
@@ -43,6 +45,6 @@ def versions() -> Iterator[str]:
             yield f"{package} {version(package)}"
         except PackageNotFoundError:
             continue
-    for program in (REDIS, MEMCACHED):
+    for program in (REDIS, MEMCACHED, KTSERVER):
         if program.installed():
             yield f"{program.name} {program.version()}"

@@ -1,59 +1,72 @@
-"""Server processes of the networked peers: on a private unix socket, keeping nothing, gone with the run."""
+"""Server processes that are measured: on private addresses of this machine, gone with the run."""
 
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 READY_SECONDS = 10.0
 STOP_SECONDS = 5.0
+PORTS, TRIALS = range(16_384, 32_768), 100
+
+
+class Address(NamedTuple):
+    """Where a server listens: a unix socket's path and a port on 127.0.0.1, as far as it has them."""
+
+    socket: str
+    port: int
 
 
 @dataclass(frozen=True)
 class Program:
-    """A server binary: how to start it on a unix socket, and how to ask whether it answers."""
+    """A server: the command that starts it at an address, and how to ask whether it answers."""
 
     name: str
-    arguments: tuple[str, ...]
+    command: tuple[str, ...]  # templates over {socket}, {port} and the {folder} of the socket
     ping: bytes
     pong: bytes
 
+    @property
+    def has_socket(self) -> bool:
+        """Whether it can listen on a unix socket."""
+        return "{socket}" in self.command
+
     def installed(self) -> bool:
-        return shutil.which(self.name) is not None
+        return shutil.which(self.command[0]) is not None
 
     def version(self) -> str:
-        said = subprocess.run([self.name, "--version"], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run([self.command[0], "--version"], capture_output=True, text=True, check=True).stdout
         number = re.search(r"\d+(\.\d+)+", said)
         return number[0] if number else said.strip()
 
     @contextmanager
-    def run(self, *more: str) -> Iterator[str]:
-        """Yield the path of the socket on which the server answers; stop the server on leaving."""
+    def run(self, *more: str) -> Iterator[Address]:
+        """Yield where the server answers; stop the server on leaving."""
+        if not self.installed():
+            raise FileNotFoundError(f"{self.name} is not on PATH")
         # Not below the place of the data: a socket's path may have 107 bytes only.
         with tempfile.TemporaryDirectory(prefix="kt-bench-") as folder:
-            path = str(Path(folder, "socket"))
-            command = [
-                self.name,
-                *(part.format(socket=path, folder=folder) for part in self.arguments),
-                *more,
-            ]
+            address = Address(str(Path(folder, "socket")), _free_port())
+            command = [part.format(folder=folder, **address._asdict()) for part in self.command]
             # Its own session: Ctrl-C reaches the benchmark alone, which then stops the server in order.
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+                [*command, *more], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
             )
             try:
-                self._wait(process, path)
-                yield path
+                self._wait(process, address)
+                yield address
             finally:
                 process.terminate()
                 try:
@@ -62,25 +75,47 @@ class Program:
                     process.kill()
                     process.wait()
 
-    def _wait(self, process: subprocess.Popen[bytes], path: str) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], address: Address) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                with socket.socket(socket.AF_UNIX) as client:
-                    client.settimeout(1.0)
-                    client.connect(path)
+                with self._connect(address) as client:
                     client.sendall(self.ping)
                     if client.recv(64).startswith(self.pong):
                         return
             except OSError:
                 time.sleep(0.02)
-        raise RuntimeError(f"{self.name} did not answer on its socket (exit code {process.poll()})")
+        raise RuntimeError(f"{self.name} did not answer at its address (exit code {process.poll()})")
+
+    def _connect(self, address: Address) -> socket.socket:
+        if not self.has_socket:
+            return socket.create_connection(("127.0.0.1", address.port), timeout=1.0)
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(1.0)
+        try:
+            client.connect(address.socket)
+        except OSError:
+            client.close()
+            raise
+        return client
+
+
+def _free_port() -> int:
+    """A port below those that outgoing connections take; ktserver accepts none above 32767 anyway."""
+    for port in random.sample(PORTS, TRIALS):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
+    raise RuntimeError(f"no free port among {TRIALS} from {PORTS.start} to {PORTS.stop - 1}")
 
 
 REDIS = Program(
     "redis-server",
     (
-        *("--port", "0", "--unixsocket", "{socket}", "--unixsocketperm", "600", "--dir", "{folder}"),
+        *("redis-server", "--bind", "127.0.0.1", "--port", "{port}"),
+        *("--unixsocket", "{socket}", "--unixsocketperm", "600", "--dir", "{folder}"),
         *("--appendonly", "no", "--save", "", "--loglevel", "warning"),
     ),
     b"PING\r\n",
@@ -88,10 +123,28 @@ REDIS = Program(
 )
 MEMCACHED = Program(
     "memcached",
-    ("-s", "{socket}", "-a", "0600", "-U", "0", "-m", "256") + (("-u", "root") if os.geteuid() == 0 else ()),
+    (
+        *("memcached", "-s", "{socket}", "-a", "0600", "-U", "0", "-m", "256"),
+        *(("-u", "root") if os.geteuid() == 0 else ()),
+    ),
     b"version\r\n",
     b"VERSION",
 )
+# Kyoto Tycoon's binary protocol: no record asked for, no record found.
+NO_KEYS, NO_RECORDS = b"\xba" + bytes(8), b"\xba" + bytes(4)
+KTSERVER = Program("ktserver", ("ktserver", "-host", "127.0.0.1", "-port", "{port}", "-le", "*"), NO_KEYS, NO_RECORDS)
+
+
+def bundled(database: str) -> Program:
+    """The server of this package, serving one database."""
+    listen = ("-host", "127.0.0.1", "-port", "{port}", "-sock", "{socket}")
+    # The database is no template: its path may have braces.
+    escaped = database.replace("{", "{{").replace("}", "}}")
+    command = (sys.executable, "-m", "kt_core.server", *listen, "-le", escaped)
+    return Program("bundled server", command, NO_KEYS, NO_RECORDS)
+
+
+BUNDLED = bundled("*")
 
 
 class RedisConnection:

@@ -90,17 +90,31 @@ def print_table(connections: list[HTTPConnection]) -> None:
         print(f"{page:<22}{cold:>10.1f}{warm:>10.2f}{cold / warm:>15.0f}", flush=True)
 
 
+def print_ways(connection: HTTPConnection) -> None:
+    """Have the site measure each way to its cache; print what a call takes, and how anybody can look into it."""
+    progress("measuring the ways to the cache")
+    get(connection, "/live/measure.json")
+    data = live_data(connection)
+    progress("")
+    names = [call["name"] for call in data["ways"][0]["calls"]]
+    print(f"{'a call of the cache':<22}" + "".join(f"{name + ' µs':>13}" for name in names))
+    for way in data["ways"]:
+        print(f"{way['name']:<22}" + "".join(f"{call['us']:>13.1f}" for call in way["calls"]))
+    print(f"\nothers see the same records, too: curl http://127.0.0.1:{data['port']}/rpc/report")
+
+
 def drive(site: Site) -> None:
     progress("starting the site")
     with connected(site) as connections:
         progress("")
         print_table(connections)
         data = live_data(connections[0])
-    stats = data["stats"]
-    print(
-        f"\nhit ratio {100 * stats['hit_ratio']:.1f} % ({stats['hits']:,} hits, {stats['misses']:,} misses), "
-        f"{stats['entries']:,} entries, {data['latency']['workers']} worker processes"
-    )
+        stats = data["stats"]
+        print(
+            f"\nhit ratio {100 * stats['hit_ratio']:.1f} % ({stats['hits']:,} hits, {stats['misses']:,} misses), "
+            f"{stats['entries']:,} entries, {data['latency']['workers']} worker processes\n"
+        )
+        print_ways(connections[0])
 
 
 def stay(site: Site) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
+from pathlib import Path
 from typing import Any
+
+from example_project.door import LOCATION, open_door
 
 wsgi_app = "example_project.wsgi"
 worker_class = "gthread"  # the default class closes the connection after each answer
@@ -17,6 +21,14 @@ control_socket_disable = True
 _PR_SET_PDEATHSIG = 1
 
 
-def on_starting(_arbiter: Any) -> None:
-    """Have Linux end the site with the process that started it, even if that is killed."""
+def on_starting(arbiter: Any) -> None:
+    """Have Linux end the site with the process that started it, even if that is killed; start the server beside it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if LOCATION in os.environ:
+        arbiter.door = open_door(Path(os.environ[LOCATION].removeprefix("embedded://")).parent / "door.sock")
+
+
+def on_exit(arbiter: Any) -> None:
+    """End the server."""
+    if LOCATION in os.environ:
+        arbiter.door.stop()

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from .counting import Ring
 from .drawing import log_percent
+from .ways import WAYS, chosen
 
 PAGES = {"home": "Home", "search": "Search", "country": "Country", "airport": "Airport", "world": "World"}
 FASTEST, SLOWEST = 0.1, 3000  # milliseconds, the ends of the chart's scale
@@ -36,7 +37,8 @@ class LatencyMiddleware:
             cold = getattr(request, "cold", False)
             process = os.getpid()
             path = request.get_full_path()
-            _requests.append({"page": page, "path": path, "ms": ms, "cold": cold, "process": process})
+            way = chosen()
+            _requests.append({"page": page, "path": path, "ms": ms, "cold": cold, "process": process, "way": way})
             response["Server-Timing"] = f'{"cold" if cold else "warm"};dur={ms:.2f};desc="process {process}"'
         return response
 
@@ -79,6 +81,7 @@ def latencies() -> dict[str, Any]:
         "lost": min(newest, SLOTS) - len(requests),
         "all_pages": _summary("All pages", requests),
         "pages": [_summary(page, by_page[page]) for page in PAGES.values() if page in by_page],
+        "ways": {alias: _summary(alias, [one for one in requests if one["way"] == alias]) for alias in WAYS},
         "workers": len({one["process"] for one in requests}),
         "scale": [(f"{ms:,} ms", log_percent(ms, FASTEST, SLOWEST)) for ms in (1, 10, 100, 1000)],
     }

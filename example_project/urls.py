@@ -15,4 +15,6 @@ urlpatterns = [
     path("world/", views.world, name="world"),
     path("live/", views.live, name="live"),
     path("live/data.json", views.live_data, name="live-data"),
+    path("live/measure.json", views.live_measure, name="live-measure"),
+    path("way/", views.way, name="way"),
 ]

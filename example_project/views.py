@@ -10,18 +10,19 @@ from hashlib import blake2b
 from time import perf_counter
 from typing import Any
 
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.cache import cache_control, cache_page, never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from . import airports, drawing
+from . import airports, drawing, ways
 from .airports import AIRPORTS, COUNTRIES
 from .counting import Ring, count
+from .door import PORT, SOCKET
 from .latency import latencies
 from .world import statistics_of_all
 
@@ -156,13 +157,33 @@ def world(request: HttpRequest) -> HttpResponse:
     return render(request, "world.html", context)
 
 
+def _ways(by_way: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    measured = {row["alias"]: row["calls"] for row in cache.get("ways", [])}
+    return [
+        {
+            "alias": one.alias,
+            "name": one.name,
+            "path": one.path,
+            "location": one.location,
+            "chosen": one.alias == ways.chosen(),
+            "calls": measured.get(one.alias, []),
+            "requests": by_way[one.alias],
+        }
+        for one in ways.open_ways()
+    ]
+
+
 def _live_state() -> dict[str, Any]:
-    stats = cache.stats()
+    stats = caches["in-process"].stats()  # of the database itself, whatever way was chosen
+    latency = latencies()
     return {
         "stats": asdict(stats) | {"hit_ratio": stats.hit_ratio},
         "hit_percent": None if stats.hit_ratio is None else 100 * stats.hit_ratio,
         "full_percent": 100 * stats.size / stats.max_size,
-        "latency": latencies(),
+        "latency": latency,
+        "ways": _ways(latency["ways"]),
+        "port": os.environ.get(PORT),
+        "socket": os.environ.get(SOCKET),
     }
 
 
@@ -170,6 +191,24 @@ def _live_state() -> dict[str, Any]:
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
     return render(request, "live.html", _live_state())
+
+
+@never_cache
+@require_safe
+def live_measure(request: HttpRequest) -> JsonResponse:
+    """Measure every way, and keep the figures for the live page."""
+    measured = ways.measure()
+    cache.set("ways", measured, None)
+    return JsonResponse({"ways": measured})
+
+
+@require_POST
+def way(request: HttpRequest) -> HttpResponse:
+    """Take the visitor's pages another way from now on."""
+    response = redirect("live")
+    if (alias := request.POST.get("way")) in ways.WAYS:
+        response.set_cookie(ways.COOKIE, alias, samesite="Lax")
+    return response
 
 
 @never_cache

@@ -1,24 +1,25 @@
 """What a cache is configured with: a location and options, parsed once into a frozen value.
 
-Every framework's adapter writes the same two: a URL for the place, and a mapping for the rest. Options may also
-stand in the URL's query. Names are the fields of `Options`, in any case; unknown ones are refused.
+Every framework's adapter writes the same two: a URL (or a list of them) for the place, and a mapping for the rest.
+Options may also stand in the URL's query. Names are the fields of `Options` and of the kind of store that the
+location names, in any case; unknown ones are refused.
 """
 
 from __future__ import annotations
 
-import os
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args
-from urllib.parse import parse_qsl, unquote
 
+from kt_cache.locations import locate, read_servers
 from kt_cache.values import Codec
 from kt_core.database import DatabaseOptions
 from kt_core.database.options import MAX_DATABASES, Durability, Eviction
 from kt_core.errors import Misconfigured, choose
-
-SCHEMES = ("embedded",)
+from kt_core.pool import PoolOptions
+from kt_core.transport import Address
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
@@ -26,10 +27,9 @@ _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false":
 
 
 @dataclass(frozen=True)
-class Options:
-    """Where the records are, how they are kept, and how values become bytes."""
+class EmbeddedOptions:
+    """Where an embedded database is, and how it keeps its records."""
 
-    scheme: str
     place: str
     """A name, or an absolute path."""
     max_size: int = 256 << 20
@@ -40,6 +40,67 @@ class Options:
     """``lru``: old records make room for new ones; ``none``: a full database refuses new ones."""
     database: int = 0
     """The number of the logical database."""
+
+    @property
+    def of_database(self) -> DatabaseOptions:
+        """The part that the database is made with."""
+        durability: Any = self.durability
+        eviction: Any = self.eviction
+        return DatabaseOptions(self.max_size, durability, eviction, self.database + 1)
+
+
+@dataclass(frozen=True)
+class KyotoOptions:
+    """Which Kyoto Tycoon servers keep the records, and how they are talked to; times in seconds.
+
+    Several servers share the keys between them. `retry_timeout` counts wherever the cache can do without a server:
+    with `on_error` ``miss``, with several servers, and for replicas.
+    """
+
+    servers: tuple[Address, ...]
+    database: int = 0
+    """The number of the logical database."""
+    timeout: float = 1.0
+    """What one exchange with a server may take; clearing a prefix of a large database without order may need more."""
+    connect_timeout: float | None = None
+    """What connecting may take; None for the same as `timeout`."""
+    max_connections: int = 64
+    """Connections of one process to one server, at most."""
+    max_idle: float = 300.0
+    """How long an unused connection is kept."""
+    retry_attempts: int = 2
+    """How often a server that failed is tried again before the others take its keys."""
+    retry_timeout: float = 1.0
+    """How long a server that failed is left alone before one call tries it again."""
+    dead_timeout: float = 60.0
+    """How long a server that failed all attempts stays without keys."""
+    replicas: tuple[Address, ...] = ()
+    """Copies of the one server, which reads may go to."""
+
+    def __post_init__(self) -> None:
+        every = [*self.servers, *self.replicas]
+        twice = {str(address) for address in every if every.count(address) > 1}
+        if twice:
+            raise Misconfigured(f"the server {min(twice)} is there twice: write it once")
+        if self.replicas and len(self.servers) > 1:
+            raise Misconfigured("replicas copy one server, and several are given: leave out either")
+
+    def of_pool(self, address: Address) -> PoolOptions:
+        """The part that a server's connections are made with."""
+        return PoolOptions(
+            address,
+            timeout=self.timeout,
+            connect_timeout=self.connect_timeout,
+            max_connections=self.max_connections,
+            max_idle=self.max_idle,
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the records are, how values become bytes, and what becomes of errors."""
+
+    store: EmbeddedOptions | KyotoOptions
     serializer: Any = "pickle"
     """``pickle``, ``msgpack``, ``json``, ``raw``, or an object, class or dotted path with ``dumps`` and ``loads``."""
     accept: tuple[str, ...] | None = None
@@ -52,27 +113,25 @@ class Options:
     """The compression's own level; None for its default."""
     sign: bool = False
     """Whether values carry a signature, checked before anything is unpickled."""
+    on_error: str = "raise"
+    """``raise``, or ``miss``: a server that fails is as good as an empty one (an embedded database has none)."""
 
     @classmethod
-    def parse(cls, location: str, options: Mapping[str, Any], *, default_name: str) -> Options:
+    def parse(cls, location: object, options: Mapping[str, Any], *, default_name: str) -> Options:
         """Read a location and options; `default_name` names the place where the location is empty."""
-        scheme, place, query = _split(location or f"embedded://{default_name}")
+        is_empty = location is None or location == ""
+        scheme, place, written = locate(f"embedded://{default_name}" if is_empty else location)
+        kind, readers = _KINDS[scheme]
         given: dict[str, Any] = {}
-        for name, value in [*query, *options.items()]:
+        for name, value in [*written, *options.items()]:
             reader_name = str(name).lower()
-            reader = choose(_READERS, reader_name, "option")
+            reader = _reader(reader_name, scheme)
             try:
                 given[reader_name] = reader(value)
             except Misconfigured as error:
                 raise Misconfigured(f"option {name}: {error}") from None
-        return cls(scheme, place, **given)
-
-    @property
-    def of_database(self) -> DatabaseOptions:
-        """The part that the database is made with."""
-        durability: Any = self.durability
-        eviction: Any = self.eviction
-        return DatabaseOptions(self.max_size, durability, eviction, self.database + 1)
+        own = {name: given.pop(name) for name in list(given) if name in readers}
+        return cls(kind(place, **own), **given)
 
     def codec(self, signing_keys: Callable[[], Iterable[bytes]]) -> Codec:
         """Return the codec that these options ask for; the keys are fetched if it signs."""
@@ -96,29 +155,7 @@ def parse_size(value: object) -> int:
     return int(float(match[1]) * (1 << _UNITS[match[2].lower()]))
 
 
-def _split(location: object) -> tuple[str, str, list[tuple[str, str]]]:
-    url = os.fspath(location) if isinstance(location, os.PathLike) else location
-    if not isinstance(url, str) or "://" not in url:
-        near = url.removeprefix("embedded:") if isinstance(url, str) else ""
-        raise Misconfigured(
-            f"the location {location!r} is not a URL: write embedded://{near if near.find('/') < 1 else 'NAME'} "
-            "(embedded://NAME for a database of that name, embedded:///absolute/path for a directory)"
-        )
-    scheme, _, rest = url.partition("://")
-    choose(dict.fromkeys(SCHEMES), scheme, "kind of location")
-    if "#" in rest:
-        raise Misconfigured(f"the location {location!r} holds a '#': write %23 for it")
-    place, _, query = rest.partition("?")
-    name, _, path = place.partition("/")
-    if not place:
-        raise Misconfigured(f"the location {location!r} names nothing: write embedded://NAME or embedded:///path")
-    if name and path.strip("/"):
-        raise Misconfigured(f"the location {location!r} has a name and a path: write embedded:///{place} for a path")
-    return scheme, unquote(name or place), parse_qsl(query, keep_blank_values=True)
-
-
-def _one_of(kind: Any) -> Callable[[object], str]:
-    values = get_args(kind)
+def _one_of(*values: str) -> Callable[[object], str]:
     return lambda value: choose(dict(zip(values, values, strict=True)), str(value), "such value")
 
 
@@ -126,6 +163,23 @@ def _number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
         raise Misconfigured(f"{value!r} is not a number")
     return int(value)
+
+
+def _count(value: object) -> int:
+    number = _number(value)
+    if not number:
+        raise Misconfigured("0 is not enough: write 1 or more")
+    return number
+
+
+def _seconds(value: object) -> float:
+    try:
+        seconds = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise Misconfigured(f"{value!r} is not a time: write seconds as a number greater than 0, like 0.5")
+    return seconds
 
 
 def _database(value: object) -> int:
@@ -153,17 +207,48 @@ def _optional(reader: Callable[[object], Any]) -> Callable[[object], Any]:
     return lambda value: None if value is None else reader(value)
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "max_size": parse_size,
-    "durability": _one_of(Durability),
-    "eviction": _one_of(Eviction),
-    "database": _database,
+_Readers = dict[str, Callable[[Any], Any]]
+
+_COMMON: _Readers = {
     "serializer": lambda value: value,
     "accept": _names,
     "compression": _optional(str),
     "compress_min_length": parse_size,
     "compress_level": _optional(_number),
     "sign": _truth,
+    "on_error": _one_of("raise", "miss"),
+}
+_EMBEDDED: _Readers = {
+    "max_size": parse_size,
+    "durability": _one_of(*get_args(Durability)),
+    "eviction": _one_of(*get_args(Eviction)),
+    "database": _database,
+}
+_KYOTO: _Readers = {
+    "database": _database,
+    "timeout": _seconds,
+    "connect_timeout": _optional(_seconds),
+    "max_connections": _count,
+    "max_idle": _seconds,
+    "retry_attempts": _number,
+    "retry_timeout": _seconds,
+    "dead_timeout": _seconds,
+    "replicas": read_servers,
+}
+_KINDS: dict[str, tuple[Callable[..., EmbeddedOptions | KyotoOptions], _Readers]] = {
+    "embedded": (EmbeddedOptions, _EMBEDDED),
+    "kt": (KyotoOptions, _KYOTO),
+    "kt+unix": (KyotoOptions, _KYOTO),
 }
 
-assert {"scheme", "place", *_READERS} == {field.name for field in fields(Options)}
+assert {"store", *_COMMON} == {field.name for field in fields(Options)}
+assert {"place", *_EMBEDDED} == {field.name for field in fields(EmbeddedOptions)}
+assert {"servers", *_KYOTO} == {field.name for field in fields(KyotoOptions)}
+
+
+def _reader(name: str, scheme: str) -> Callable[[Any], Any]:
+    _, own = _KINDS[scheme]
+    for other, (_, readers) in _KINDS.items():
+        if name in readers and name not in own:
+            raise Misconfigured(f"{name} is an option of {other}:// locations, not of {scheme}:// ones: leave it out")
+    return choose(own | _COMMON, name, "option")

@@ -8,134 +8,109 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
-from collections import deque
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from kt_core.errors import ConnectionFailed, KTError, Timeout
-from kt_core.pool import PoolOptions
-from kt_core.transport import CHUNK, Address
-from kt_core.wire.exchange import Flow, NeedData, Op
+from kt_core.errors import ConnectionFailed
+from kt_core.pool import BasePool, PoolOptions, Turn
+from kt_core.transport import CHUNK, Address, BaseConnection
+from kt_core.wire.exchange import NEED_DATA, Flow, Op
 
 T = TypeVar("T")
 
+_CENTURY: Final = 36525 * 86400.0
 
-class AsyncConnection:
+
+class AsyncConnection(BaseConnection):
     """One connection to a server, for one task at a time; `AsyncConnection.open` makes it."""
-
-    def __init__(self, address: Address, timeout: float | None, connected: socket.socket) -> None:
-        self.address = address
-        self.timeout = timeout
-        self.answered = False
-        self._socket: socket.socket | None = connected
 
     @classmethod
     async def open(
         cls, address: Address, timeout: float | None, *, connect_timeout: float | None = None
     ) -> AsyncConnection:
-        """Connect; `timeout` is the seconds that a whole exchange may take, None for any time."""
-        patience = connect_timeout or timeout
+        """Connect; the times as for a `Connection`."""
+        connection = cls(address, timeout, connect_timeout)
+        await connection._connect()
+        return connection
+
+    async def _connect(self) -> socket.socket:
         try:
-            async with asyncio.timeout(patience):
-                return cls(address, timeout, await address.connect_async())
-        except TimeoutError as error:
-            raise Timeout(f"{address} does not accept a connection within {patience} s") from error
+            async with asyncio.timeout(self.connect_timeout):
+                self._socket = connected = await self.address.connect_async()
         except OSError as error:
-            raise ConnectionFailed(f"{address} cannot be reached: {error}") from error
-
-    @property
-    def usable(self) -> bool:
-        """Whether another exchange may begin."""
-        return self._socket is not None
-
-    def is_idle(self) -> bool:
-        """Tell whether the server has neither closed the connection nor sent anything out of turn."""
-        if self._socket is None:
-            return False
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        self.close()
-        return False
+            raise self._unreachable(error) from error
+        return connected
 
     async def run(self, op: Op[T]) -> T:
-        """Send a request and return the reply; any error, and cancellation, closes the connection."""
+        """Send a request and return what its reply means, as `Connection.run` does."""
+        return op.finish(await self.exchange(op))
+
+    async def exchange(self, op: Op[Any]) -> Any:
+        """Send a request and return its reply as it came, as `Connection.exchange` does."""
         connected = self._socket
         if connected is None:
-            raise ConnectionFailed(f"the connection to {self.address} is closed")
-        self.answered = False
-        loop, decoder = asyncio.get_running_loop(), op.decoder
+            raise self._closed()
+        rested, self.rested = self.rested, False
+        try:
+            return await self._exchange(connected, op)
+        except ConnectionFailed:
+            if not rested or self._answered or not op.idempotent:
+                raise
+        return await self._exchange(await self._connect(), op)
+
+    async def _exchange(self, connected: socket.socket, op: Op[Any]) -> Any:
+        loop = asyncio.get_running_loop()
+        payload, decoder, _, _ = op
+        self._answered = False
         try:
             async with asyncio.timeout(self.timeout):
-                await loop.sock_sendall(connected, op.payload)
+                await loop.sock_sendall(connected, payload)
+                if decoder is None:
+                    return None
                 while data := await loop.sock_recv(connected, CHUNK):
-                    self.answered = True
+                    self._answered = True
                     reply = decoder.feed(data)
-                    if not isinstance(reply, NeedData):
+                    if reply is not NEED_DATA:
                         if decoder.closing or decoder.rest:
                             self.close()
                         return reply
-        except KTError:
-            self.close()
-            raise
-        except TimeoutError as error:
-            self.close()
-            raise Timeout(f"{self.address} did not answer within {self.timeout} s") from error
         except OSError as error:
             self.close()
-            raise ConnectionFailed(f"the connection to {self.address} broke: {error}") from error
+            raise self._broken(error) from error
         except BaseException:
             self.close()
             raise
         self.close()
-        raise ConnectionFailed(f"{self.address} closed the connection before its reply was whole")
+        raise self._ended()
 
     async def drive(self, flow: Flow[T]) -> T:
         """Run the exchanges of a flow on this connection and return its result."""
-        reply: Any = None
+        resume: Callable[[Any], Op[Any]] = flow.send
+        result: Any = None
         while True:
             try:
-                op = flow.send(reply)
+                op = resume(result)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            reply = await self.run(op)
-
-    def close(self) -> None:
-        """Close the connection; again is harmless."""
-        connected, self._socket = self._socket, None
-        if connected is not None:
-            connected.close()
+            try:
+                resume, result = flow.send, await self.run(op)
+            except BaseException as error:
+                resume, result = flow.throw, error
 
 
-class AsyncPool:
+class AsyncPool(BasePool[AsyncConnection]):
     """Connections to one server, shared by the tasks of one event loop."""
-
-    def __init__(self, options: PoolOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.options = options
-        self._clock = clock
-        self._idle: deque[tuple[AsyncConnection, float]] = deque()
-        self._places = asyncio.Semaphore(options.max_connections)
 
     async def run(self, op: Op[T]) -> T:
         """Run one exchange on some connection."""
-        async with self.connection() as connection:
-            used = connection.answered
-            try:
-                return await connection.run(op)
-            except ConnectionFailed:
-                if not (used and op.idempotent and not connection.answered):
-                    raise
-        async with self._place():
-            fresh = await self._connect()
-            try:
-                return await fresh.run(op)
-            finally:
-                self._return(fresh)
+        connection = await self.lend()
+        try:
+            reply = await connection.exchange(op)
+        finally:
+            self.take_back(connection)
+        return op.finish(reply)
 
     async def drive(self, flow: Flow[T]) -> T:
         """Run all exchanges of a flow on one connection."""
@@ -144,55 +119,68 @@ class AsyncPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection; it returns to the pool if it is still usable."""
-        async with self._place():
-            connection = self._take() or await self._connect()
-            try:
-                yield connection
-            finally:
-                self._return(connection)
-
-    def close(self) -> None:
-        """Close all idle connections."""
-        while self._idle:
-            self._idle.pop()[0].close()
-
-    def __len__(self) -> int:
-        return len(self._idle)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        options = self.options
+        """Lend a connection for the length of a block."""
+        connection = await self.lend()
         try:
-            async with asyncio.timeout(options.timeout):
-                await self._places.acquire()
-        except TimeoutError as error:
-            raise Timeout(
-                f"all {options.max_connections} connections to {options.address} were busy for {options.timeout} s: "
-                "raise max_connections"
-            ) from error
-        try:
-            yield
+            yield connection
         finally:
-            self._places.release()
+            self.take_back(connection)
 
-    def _take(self) -> AsyncConnection | None:
-        now = self._clock()
-        while self._idle:
-            connection, since = self._idle.pop()
-            if now - since > self.options.max_idle:
-                connection.close()
-            elif now - since <= self.options.check_after or connection.is_idle():
-                return connection
-        return None
+    async def lend(self) -> AsyncConnection:
+        """Give away a connection until `take_back`; `Timeout` if all are lent for too long."""
+        try:
+            place = self._places.pop()
+        except IndexError:
+            place = await self._wait()
+        return self._pick(place) or await self._connect()
+
+    async def _wait(self) -> AsyncConnection | None:
+        turn: Turn[AsyncConnection] = Turn(asyncio.Event())
+        self._turns.append(turn)
+        try:
+            async with asyncio.timeout(self.options.timeout):
+                await turn.event.wait()
+        except BaseException as error:
+            self._give_up(turn)
+            if isinstance(error, TimeoutError):
+                raise self._all_busy() from None
+            raise
+        return turn.place
 
     async def _connect(self) -> AsyncConnection:
         options = self.options
-        return await AsyncConnection.open(options.address, options.timeout, connect_timeout=options.connect_timeout)
+        try:
+            return await AsyncConnection.open(options.address, options.timeout, connect_timeout=options.connect_timeout)
+        except BaseException:
+            self._put(None)
+            raise
 
-    def _return(self, connection: AsyncConnection) -> None:
-        now = self._clock()
-        if connection.usable:
-            self._idle.append((connection, now))
-        while self._idle and self._idle[0][1] < now - self.options.max_idle:
-            self._idle.popleft()[0].close()
+
+_Pools = dict[PoolOptions, AsyncPool]
+_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = weakref.WeakKeyDictionary()
+
+
+def async_pool_for(options: PoolOptions) -> AsyncPool:
+    """Return the running event loop's pool for these options; its connections are closed when the loop is."""
+    loop = asyncio.get_running_loop()
+    pools = _pools.get(loop)
+    if pools is None:
+        pools = _pools[loop] = {}
+        _close_with(loop, pools)
+    pool = pools.get(options)
+    if pool is None:
+        pool = pools[options] = AsyncPool(options)
+    return pool
+
+
+def _close_with(loop: asyncio.AbstractEventLoop, pools: _Pools) -> None:
+    def never() -> None:
+        """Be held by the loop alone, which lets go of all that it still has to do when it is closed."""
+
+    weakref.finalize(never, _close_all, pools)
+    loop.call_later(_CENTURY, never)
+
+
+def _close_all(pools: _Pools) -> None:
+    for pool in pools.values():
+        pool.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from kt_core.errors import ProtocolError
@@ -34,7 +35,7 @@ class Line:
 
 def ask(line: bytes, *, idempotent: bool = True) -> Op[bytes]:
     """An exchange of one line for another."""
-    return Op(line + b"\n", Line(), idempotent)
+    return Op(line + b"\n", Line(), idempotent, lambda reply: reply)
 
 
 def echo(peer: socket.socket) -> None:
@@ -62,6 +63,22 @@ def say(*pieces: bytes) -> Behaviour:
             peer.sendall(piece)
         while peer.recv(1000):
             pass
+
+    return behave
+
+
+def answer_late(peer: socket.socket) -> None:
+    """Answer every line with itself, but never at once."""
+    while data := peer.recv(1000):
+        time.sleep(0.001)
+        peer.sendall(data)
+
+
+def hang_up_on(event: threading.Event) -> Behaviour:
+    """Read nothing until the test has seen enough, then close the connection."""
+
+    def behave(peer: socket.socket) -> None:
+        event.wait()
 
     return behave
 
@@ -114,3 +131,16 @@ def peer(*behaviours: Behaviour, path: Path | None = None) -> Iterator[Peer]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
+
+
+@contextmanager
+def accepting_nobody(path: Path | None = None) -> Iterator[tuple[Address, socket.socket]]:
+    """Listen with a queue that is full; the listener is for who wants to make room in it."""
+    family, name = (socket.AF_INET, ("127.0.0.1", 0)) if path is None else (socket.AF_UNIX, str(path))
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket(family))
+        listener.bind(name)
+        listener.listen(0)
+        waiting = sockets.enter_context(socket.socket(family))
+        waiting.connect(listener.getsockname())
+        yield Address(path=str(path)) if path else Address(*listener.getsockname()), listener

@@ -5,35 +5,56 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-from kt_cache.options import Options, parse_size
+from kt_cache.options import EmbeddedOptions, KyotoOptions, Options, parse_size
 from kt_cache.stores import open_store
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_core.database import Environment
 from kt_core.errors import Misconfigured
+from kt_core.pool import PoolOptions
+from kt_core.transport import Address
 
 HERE = "embedded://here"
+THERE = "kt://there"
 
 # name: as Django's OPTIONS has it, as a URL's query has it, as it is read
-OPTIONS: dict[str, tuple[Any, str, Any]] = {
-    "max_size": (64 << 20, "64MiB", 64 << 20),
-    "durability": ("commit", "commit", "commit"),
-    "eviction": ("none", "none", "none"),
-    "database": (3, "3", 3),
+COMMON: dict[str, tuple[Any, str, Any]] = {
     "serializer": ("json", "json", "json"),
     "accept": (["json", "pickle"], "json,pickle", ("json", "pickle")),
     "compression": ("zlib", "zlib", "zlib"),
     "compress_min_length": (4096, "4k", 4096),
     "compress_level": (9, "9", 9),
     "sign": (True, "yes", True),
+    "on_error": ("miss", "miss", "miss"),
 }
+EMBEDDED: dict[str, tuple[Any, str, Any]] = {
+    "max_size": (64 << 20, "64MiB", 64 << 20),
+    "durability": ("commit", "commit", "commit"),
+    "eviction": ("none", "none", "none"),
+    "database": (3, "3", 3),
+}
+KYOTO: dict[str, tuple[Any, str, Any]] = {
+    "database": (3, "3", 3),
+    "timeout": (0.25, "0.25", 0.25),
+    "connect_timeout": (2, "2", 2.0),
+    "max_connections": (8, "8", 8),
+    "max_idle": (30, "30", 30.0),
+    "retry_attempts": (0, "0", 0),
+    "retry_timeout": (0.5, ".5", 0.5),
+    "dead_timeout": (10, "1e1", 10.0),
+    "replicas": (["b", "c:1979"], "b,c:1979", (Address("b"), Address("c", 1979))),
+}
+EACH = [
+    *((HERE, name, *row) for name, row in (EMBEDDED | COMMON).items()),
+    *((THERE, name, *row) for name, row in (KYOTO | COMMON).items()),
+]
 each_option = pytest.mark.parametrize(
-    ("name", "value", "text", "read"), [(name, *row) for name, row in OPTIONS.items()], ids=OPTIONS.keys()
+    ("location", "name", "value", "text", "read"), EACH, ids=[f"{location}-{name}" for location, name, *_ in EACH]
 )
 
 
@@ -57,52 +78,71 @@ def open_at() -> Iterator[Callable[[Options], EmbeddedStore]]:
         environment.close()
 
 
-def test_every_option_is_tested() -> None:
-    assert {"scheme", "place", *OPTIONS} == {field.name for field in fields(Options)}
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (Options, {"store", *COMMON}),
+        (EmbeddedOptions, {"place", *EMBEDDED}),
+        (KyotoOptions, {"servers", *KYOTO}),
+    ],
+)
+def test_every_option_is_tested(kind: type[Any], names: set[str]) -> None:
+    assert names == {field.name for field in fields(kind)}
+
+
+def expected(location: str, name: str, read: Any) -> Options:
+    """Return the options that differ from the location's own in one."""
+    plain = parse(location)
+    if name in COMMON:
+        return replace(plain, **{name: read})
+    return replace(plain, store=replace(plain.store, **{name: read}))
 
 
 # -- options -----------------------------------------------------------------------------------------------
 
 
 @each_option
-def test_an_option_is_read_from_the_mapping(name: str, value: Any, text: str, read: Any) -> None:
-    assert parse(HERE, **{name: value}) == Options("embedded", "here", **{name: read})
+def test_an_option_is_read_from_the_mapping(location: str, name: str, value: Any, text: str, read: Any) -> None:
+    assert parse(location, **{name: value}) == expected(location, name, read)
 
 
 @each_option
-def test_an_option_is_read_from_the_query(name: str, value: Any, text: str, read: Any) -> None:
-    assert parse(f"{HERE}?{name}={text}") == Options("embedded", "here", **{name: read})
+def test_an_option_is_read_from_the_query(location: str, name: str, value: Any, text: str, read: Any) -> None:
+    assert parse(f"{location}?{name}={text}") == expected(location, name, read)
 
 
 @each_option
-def test_an_option_may_be_a_text_in_the_mapping_too(name: str, value: Any, text: str, read: Any) -> None:
-    assert getattr(parse(HERE, **{name: text}), name) == read
+def test_an_option_may_be_a_text_in_the_mapping_too(location: str, name: str, value: Any, text: str, read: Any) -> None:
+    assert parse(location, **{name: text}) == expected(location, name, read)
 
 
 @each_option
-def test_names_may_be_in_any_case(name: str, value: Any, text: str, read: Any) -> None:
-    assert getattr(parse(HERE, **{name.upper(): value}), name) == read
-    assert getattr(parse(f"{HERE}?{name.title()}={text}"), name) == read
+def test_names_may_be_in_any_case(location: str, name: str, value: Any, text: str, read: Any) -> None:
+    assert parse(location, **{name.upper(): value}) == expected(location, name, read)
+    assert parse(f"{location}?{name.title()}={text}") == expected(location, name, read)
 
 
 @each_option
-def test_each_option_differs_from_its_default(name: str, value: Any, text: str, read: Any) -> None:
-    assert getattr(parse(HERE), name) != read
+def test_each_option_differs_from_its_default(location: str, name: str, value: Any, text: str, read: Any) -> None:
+    assert parse(location) != expected(location, name, read)
 
 
 def test_the_mapping_wins_over_the_query() -> None:
-    assert parse(f"{HERE}?max_size=1g&database=1", MAX_SIZE="2g").max_size == 2 << 30
+    assert parse(f"{HERE}?max_size=1g&database=1", MAX_SIZE="2g") == parse(HERE, max_size="2g", database=1)
+    assert parse(f"{THERE}/1?timeout=2", DATABASE=3) == parse(THERE, database=3, timeout=2)
 
 
 def test_a_query_may_hold_several_options() -> None:
     options = parse("embedded:///srv/cache?max_size=1.5%20GiB&accept=json%2Cmsgpack&sign=on")
-    assert (options.max_size, options.accept, options.sign) == (3 << 29, ("json", "msgpack"), True)
+    assert options.store == EmbeddedOptions("/srv/cache", max_size=3 << 29)
+    assert (options.accept, options.sign) == (("json", "msgpack"), True)
 
 
 def test_options_are_values() -> None:
     assert parse(HERE, max_size="1g") == parse(f"{HERE}?max_size=1024m")
-    assert len({parse(HERE), parse(HERE), parse("embedded://there")}) == 2
-    assert pickle.loads(pickle.dumps(parse(HERE))) == parse(HERE)
+    assert len({parse(HERE), parse(HERE), parse("embedded://there"), parse(THERE), parse(THERE)}) == 3
+    for location in (HERE, THERE):
+        assert pickle.loads(pickle.dumps(parse(location))) == parse(location)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +163,22 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str, nearest: str, by
         parse(location, **options)
 
 
+@pytest.mark.parametrize(
+    ("location", "name", "advice"),
+    [
+        (THERE, "max_size", "max_size is an option of embedded:// locations, not of kt:// ones: leave it out"),
+        ("kt+unix:///socket", "EVICTION", "eviction is an option of embedded:// locations, not of kt[+]unix:// ones"),
+        (HERE, "timeout", "timeout is an option of kt:// locations, not of embedded:// ones"),
+    ],
+)
+def test_an_option_of_another_kind_of_store_is_refused(location: str, name: str, advice: str) -> None:
+    with pytest.raises(Misconfigured, match=advice):
+        parse(location, **{name: 1})
+
+
 @pytest.mark.parametrize("name", ["scheme", "zzz", ""])
 def test_a_name_that_resembles_none_is_refused_with_all(name: str) -> None:
-    with pytest.raises(Misconfigured, match=r"choose one of 'max_size', .*'sign'"):
+    with pytest.raises(Misconfigured, match=r"choose one of 'max_size', .*'sign', 'on_error'"):
         parse(HERE, **{name: 1})
 
 
@@ -135,32 +188,47 @@ def test_a_name_that_is_no_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("location", "name", "value", "message"),
     [
-        ("max_size", "large", "'large' is not a size: write bytes as a number, or like '256MiB'"),
-        ("max_size", 1.5, "1.5 is not a size"),
-        ("max_size", True, "True is not a size"),
-        ("max_size", None, "None is not a size"),
-        ("max_size", "-1", "'-1' is not a size"),
-        ("max_size", "1 PB", "'1 PB' is not a size"),
-        ("durability", "comit", "did you mean 'commit'"),
-        ("durability", None, "choose one of 'process', 'commit'|did you mean"),
-        ("eviction", "lfu", "'lru'"),
-        ("database", -1, "-1 is not a number"),
-        ("database", "two", "'two' is not a number"),
-        ("database", True, "True is not a number"),
-        ("database", 1.0, "1.0 is not a number"),
-        ("accept", 3, "3 is not a list of names"),
-        ("compress_level", "high", "'high' is not a number"),
-        ("compress_min_length", "short", "'short' is not a size"),
-        ("sign", "perhaps", "'perhaps'"),
-        ("sign", None, "'none'"),
-        ("sign", 2, "'2'"),
+        (HERE, "max_size", "large", "'large' is not a size: write bytes as a number, or like '256MiB'"),
+        (HERE, "max_size", 1.5, "1.5 is not a size"),
+        (HERE, "max_size", True, "True is not a size"),
+        (HERE, "max_size", None, "None is not a size"),
+        (HERE, "max_size", "-1", "'-1' is not a size"),
+        (HERE, "max_size", "1 PB", "'1 PB' is not a size"),
+        (HERE, "durability", "comit", "did you mean 'commit'"),
+        (HERE, "durability", None, "choose one of 'process', 'commit'|did you mean"),
+        (HERE, "eviction", "lfu", "'lru'"),
+        (HERE, "database", -1, "-1 is not a number"),
+        (HERE, "database", "two", "'two' is not a number"),
+        (HERE, "database", True, "True is not a number"),
+        (HERE, "database", 1.0, "1.0 is not a number"),
+        (HERE, "accept", 3, "3 is not a list of names"),
+        (HERE, "compress_level", "high", "'high' is not a number"),
+        (HERE, "compress_min_length", "short", "'short' is not a size"),
+        (HERE, "sign", "perhaps", "'perhaps'"),
+        (HERE, "sign", None, "'none'"),
+        (HERE, "sign", 2, "'2'"),
+        (HERE, "on_error", "ignore", "choose one of 'raise', 'miss'"),
+        (THERE, "database", 200, "write a number from 0 to 199"),
+        (THERE, "timeout", "soon", "'soon' is not a time: write seconds as a number greater than 0, like 0.5"),
+        (THERE, "timeout", 0, "0 is not a time"),
+        (THERE, "timeout", -1, "-1 is not a time"),
+        (THERE, "timeout", None, "None is not a time"),
+        (THERE, "timeout", True, "True is not a time"),
+        (THERE, "timeout", "nan", "'nan' is not a time"),
+        (THERE, "connect_timeout", "inf", "'inf' is not a time"),
+        (THERE, "retry_timeout", [1], r"\[1\] is not a time"),
+        (THERE, "max_connections", 0, "0 is not enough: write 1 or more"),
+        (THERE, "retry_attempts", -1, "-1 is not a number"),
+        (THERE, "replicas", 3, "3 is not a list of servers: write .'host:1978'"),
+        (THERE, "replicas", "b,,c", "'' is not a server: write kt://host:1978"),
+        (THERE, "replicas", ["b:1978/0"], "'b:1978/0' is more than a server: write host:port"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused(name: str, value: Any, message: str) -> None:
+def test_a_value_that_cannot_be_is_refused(location: str, name: str, value: Any, message: str) -> None:
     with pytest.raises(Misconfigured, match=f"option {name.upper()}: .*({message})"):
-        parse(HERE, **{name.upper(): value})
+        parse(location, **{name.upper(): value})
 
 
 @pytest.mark.parametrize("query", ["max_size=", "max_size", "sign", "database=", "durability", "accept=json&sign="])
@@ -182,6 +250,15 @@ def test_falsehood_has_many_names(value: object) -> None:
 @pytest.mark.parametrize("name", ["accept", "compression", "compress_level"])
 def test_what_may_be_left_out_may_be_none(name: str) -> None:
     assert getattr(parse(HERE, **{name: None}), name) is None
+
+
+def test_the_time_to_connect_may_be_left_out() -> None:
+    assert parse(THERE, connect_timeout=None) == parse(THERE)
+
+
+@pytest.mark.parametrize("replicas", [[], "", ()])
+def test_there_may_be_no_replicas(replicas: object) -> None:
+    assert parse(THERE, replicas=replicas) == parse(THERE)
 
 
 def test_accept_may_be_empty() -> None:
@@ -224,56 +301,26 @@ def test_what_is_no_size_is_refused(text: object) -> None:
         parse_size(text)
 
 
-# -- locations ---------------------------------------------------------------------------------------------
+# -- servers -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("location", "place"),
-    [
-        ("", "default"),
-        ("embedded://NAME", "NAME"),
-        ("embedded://name/", "name"),
-        ("embedded://project.settings-1_a", "project.settings-1_a"),
-        ("embedded:///srv/cache", "/srv/cache"),
-        ("embedded:///srv/cache?sign=1", "/srv/cache"),
-        ("embedded:///srv/my%20cache", "/srv/my cache"),
-        ("embedded:///srv/my cache", "/srv/my cache"),
-        ("embedded:///srv/50%25", "/srv/50%"),
-        ("embedded:///srv/who%3F", "/srv/who?"),
-        ("embedded:///srv/%23one", "/srv/#one"),
-        ("embedded:///srv/caf%C3%A9", "/srv/café"),
-        ("embedded:///srv/café", "/srv/café"),
-    ],
-)
-def test_a_location_names_a_place(location: str, place: str) -> None:
-    options = parse(location)
-    assert (options.scheme, options.place) == ("embedded", place)
+def test_a_server_may_be_the_replica_of_one_alone() -> None:
+    with pytest.raises(Misconfigured, match="replicas copy one server, and several are given: leave out either"):
+        parse("kt://a,b", replicas="c")
 
 
-@pytest.mark.parametrize(
-    ("location", "advice"),
-    [
-        ("mycache", "embedded://mycache"),
-        ("my/cache", "embedded:///absolute/path"),
-        ("/srv/cache", "embedded:///srv/cache"),
-        ("embedded:/srv/cache", "embedded:///srv/cache"),
-        ("embedded:mycache", "embedded://mycache"),
-        ("embedded://", "embedded://NAME"),
-        ("embedded://?max_size=1g", "embedded://NAME"),
-        ("embedded://srv/cache", "embedded:///srv/cache"),
-        ("embedded://name#part", "%23"),
-        ("embedded:///srv/cache#1", "%23"),
-        ("redis://localhost:6379", "'embedded'"),
-        ("embeded://name", "did you mean 'embedded'"),
-        ("://name", "'embedded'"),
-        (["embedded://a", "embedded://b"], "embedded://NAME"),
-        (Path("/srv/cache"), "embedded:///srv/cache"),
-    ],
-    ids=str,
-)
-def test_a_malformed_location_is_refused_with_what_to_write(location: Any, advice: str) -> None:
-    with pytest.raises(Misconfigured, match=advice):
+@pytest.mark.parametrize("location", ["kt://a:1978,b,a", ["kt://a", "kt://a:1978/0"], "kt://a?replicas=b,a:1978"])
+def test_a_server_is_not_there_twice(location: object) -> None:
+    with pytest.raises(Misconfigured, match="the server a:1978 is there twice: write it once"):
         parse(location)
+
+
+def test_a_server_gets_its_part() -> None:
+    options = parse("kt://a,b", timeout=2, connect_timeout=1, max_connections=3, max_idle=5).store
+    assert isinstance(options, KyotoOptions)
+    assert options.of_pool(Address("b")) == PoolOptions(
+        Address("b"), timeout=2, connect_timeout=1, max_connections=3, max_idle=5
+    )
 
 
 @pytest.mark.parametrize("name", ["a@b", "a:80", "[", ".hidden", "-dash", "a%2Fb", "..", "ä", "x" * 101])
@@ -286,7 +333,9 @@ def test_a_name_that_cannot_be_a_directory_is_refused_when_opened(name: str) -> 
 
 
 def test_the_database_gets_its_part() -> None:
-    of_database = parse(HERE, max_size="2m", durability="commit", eviction="none", database=2).of_database
+    options = parse(HERE, max_size="2m", durability="commit", eviction="none", database=2).store
+    assert isinstance(options, EmbeddedOptions)
+    of_database = options.of_database
     assert (of_database.max_size, of_database.durability, of_database.eviction) == (2 << 20, "commit", "none")
     assert of_database.databases >= 3
 
@@ -301,7 +350,7 @@ def test_the_database_gets_its_part() -> None:
 )
 def test_what_no_database_can_be_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(Misconfigured, match=message):
-        parse(HERE, **options).of_database  # noqa: B018 - a property that checks
+        parse(HERE, **options).store.of_database  # type: ignore[union-attr]  # noqa: B018 - a property that checks
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,15 @@ _complaints: set[str] = set()
 
 
 class KTCache(BaseCache):
-    """A cache shared by all processes of the machine, as ``BACKEND`` of a Django ``CACHES`` entry.
+    """A cache shared by all processes of the machine, or of several, as ``BACKEND`` of a Django ``CACHES`` entry.
 
-    ``LOCATION``: ``embedded://NAME``, ``embedded:///absolute/path``, or empty for a database of the project's own.
-    ``OPTIONS``: those of `kt_cache.options.Options`, besides Django's ``MAX_ENTRIES`` and ``CULL_FREQUENCY``, which are
-    honoured when given; without them `max_size` alone bounds the cache. Mistakes in either are `ImproperlyConfigured`.
+    ``LOCATION``: as `kt_cache.locations` says, or empty for an embedded database of the project's own.
+    ``OPTIONS``: those of `kt_cache.options`, besides Django's ``MAX_ENTRIES`` and ``CULL_FREQUENCY``, which are
+    honoured when given; without them the store's own size alone bounds the cache. Mistakes in either are
+    `ImproperlyConfigured`.
     """
 
-    def __init__(self, location: str, params: dict[str, Any]) -> None:
+    def __init__(self, location: str | Sequence[str], params: dict[str, Any]) -> None:
         super().__init__(params)
         options = {name: value for name, value in params.get("OPTIONS", {}).items() if name not in _DJANGO_OPTIONS}
         # As Django looks for them: in capitals among the options, in small letters beside them.
@@ -292,7 +293,7 @@ class KTCache(BaseCache):
         return await self._store.astats()
 
     def close(self, **kwargs: Any) -> None:
-        """Nothing to do at the end of a request: the database stays open for the next one."""
+        """Nothing to do at the end of a request: database and connections stay open for the next one."""
 
     async def aclose(self, **kwargs: Any) -> None:
         """As `close`."""

@@ -27,9 +27,10 @@ KEEP: Final = Keep()
 
 @dataclass(frozen=True)
 class Stats:
-    """How a store is doing, over all processes that use it; sizes in bytes.
+    """How a store is doing, over all processes that use it; sizes in bytes, None for what the store does not know.
 
-    `entries` counts expired records that nobody has reclaimed yet, too.
+    `entries` counts expired records that nobody has reclaimed yet, too. `max_size` is 0 without a bound.
+    `processes` have the records open: those of the machine, or a server alone.
     """
 
     store: str
@@ -39,8 +40,8 @@ class Stats:
     max_size: int
     hits: int
     misses: int
-    evictions: int
-    expirations: int
+    evictions: int | None
+    expirations: int | None
     processes: int
 
     @property

@@ -10,8 +10,8 @@ from typing import ParamSpec, TypeVar
 
 from kt_cache.stores.base import Keep, Stats, Value
 from kt_core.database import NEVER, Database, Origin
-from kt_core.database.number import INTEGER
 from kt_core.errors import InvalidInput, StoreFull
+from kt_core.number import INTEGER
 
 logger = logging.getLogger("kt_cache")
 
@@ -38,10 +38,11 @@ class EmbeddedStore:
 
     def get(self, key: bytes) -> Value | None:
         """Return the value, or None."""
-        value = self._database.get(key)
-        if value is not None and len(value) == _COUNTER_SIZE:
-            return int.from_bytes(value, "big", signed=True)
-        return value
+        found = self._database.find(key)
+        if found is None:
+            return None
+        value = found[0]
+        return value if len(value) != _COUNTER_SIZE else int.from_bytes(value, "big", signed=True)
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         """Return the values of those keys that have one."""

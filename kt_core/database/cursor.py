@@ -1,8 +1,9 @@
 """A cursor over one logical database that stands on a key, not inside a transaction.
 
 Each operation begins a transaction of its own and seeks the key again. So a cursor that nobody moves holds no
-pages, survives every change around it, and when its record is removed stands on the next one. Rules: Kyoto
-Tycoon protocol reference, sections 3.5 and 6.3.
+pages and survives every change around it. It has a direction, that of its last move: a removal by the cursor itself, a
+`step`, and the search for a record that has not expired go that way. Where somebody else has removed the record
+under it, it stands on the next greater one. Rules: Kyoto Tycoon protocol reference, sections 3.5 and 6.3.
 """
 
 from __future__ import annotations
@@ -21,10 +22,20 @@ class Entry(NamedTuple):
     record: Record
 
 
+class Place(NamedTuple):
+    """What a cursor found, and the stored key on which it is to stand afterwards; None for nowhere."""
+
+    entry: Entry | None
+    position: bytes | None
+
+
+_NOWHERE = Place(None, None)
+
+
 class Cursor:
     """A position in key order; unpositioned until the first jump, and again past either end.
 
-    The reading methods return None at the end; they skip expired records in the direction of the last move.
+    The reading methods return None at the end.
     """
 
     def __init__(
@@ -45,6 +56,10 @@ class Cursor:
         """Stand on the first record, or the first whose key is not below the given one; tell whether there is one."""
         return self._move(False, lambda at: at.set_range(stored_key(key)) if key else at.first())
 
+    def jump_to(self, key: bytes) -> bool:
+        """Stand on the record with this very key; tell whether there is one."""
+        return self._move(False, lambda at: at.set_key(stored_key(key)))
+
     def jump_back(self, key: bytes | None = None) -> bool:
         """Stand on the last record, or the last whose key is not above the given one."""
         if key is None:
@@ -53,30 +68,32 @@ class Cursor:
         return self._move(True, lambda at: at.set_key(stored) or _before(at, stored))
 
     def step(self) -> bool:
-        """Go to the next record; past the last one the cursor stands nowhere."""
+        """Go to the record after the one it stands on; past the last one the cursor stands nowhere."""
         position = self._position
-        if position is None:
-            return False
-        return self._move(False, lambda at: _after(at, position))
+        return position is not None and self._move(False, lambda at: at.set_range(position) and at.next())
 
     def step_back(self) -> bool:
         """Go to the record before; before the first one the cursor stands nowhere."""
         position = self._position
-        if position is None:
-            return False
-        return self._move(True, lambda at: _before(at, position))
+        return position is not None and self._move(True, lambda at: _before(at, position))
+
+    def _move(self, backward: bool, seek: Callable[[Any], bool]) -> bool:
+        self._backward = backward
+        with self._environment.view(self._index) as txn:
+            at = txn.cursor()
+            self._position = bytes(at.key()) if seek(at) else None
+            return self._position is not None
 
     # -- the record under it ---------------------------------------------------------------------------
 
     def get(self, *, step: bool = False) -> Entry | None:
-        """Return key and record, and with `step` go on to the next."""
+        """Return key and record, and with `step` go on in the cursor's direction."""
         with self._environment.view(self._index) as txn:
             at = txn.cursor()
-            entry = None if self._environment.bypassed else self._settle(at)
-            if step and entry is not None:
-                self._position = bytes(at.key()) if at.next() else None
-                self._backward = False
-            return entry
+            place = _NOWHERE if self._environment.bypassed else self._find(at)
+            if step and place.entry is not None:
+                place = place._replace(position=self._beyond(at))
+        return self.stand(place)
 
     def get_key(self, *, step: bool = False) -> bytes | None:
         """Return the key."""
@@ -90,60 +107,59 @@ class Cursor:
 
     def set_value(self, value: bytes, expiry: int = NEVER, *, step: bool = False) -> bool:
         """Store another value under the key; tell whether the cursor stood on a record."""
-        done = self._environment.write(self._index, self._set_value, value, expiry)
-        if done and step:
-            self.step()
-        return done
+        return self.stand(self._environment.write(self._index, self.put_value, value, expiry, step)) is not None
 
     def remove(self) -> bool:
-        """Delete the record and stand on the next one; tell whether there was one."""
+        """Delete the record and go on in the cursor's direction; tell whether there was one."""
         return self.seize() is not None
 
     def seize(self) -> Entry | None:
-        """Delete the record, return what it was, and stand on the next one."""
-        return self._environment.write(self._index, self._seize)
+        """Delete the record, return what it was, and go on in the cursor's direction."""
+        return self.stand(self._environment.write(self._index, self.take))
 
-    def _set_value(self, txn: Write, value: bytes, expiry: int) -> bool:
-        entry = self._settle(txn.cursor())
+    # -- the same in a transaction that others share; the cursor moves only when `stand` is told ----------
+
+    def put_value(self, txn: Write, value: bytes, expiry: int, step: bool) -> Place:
+        """Do what `set_value` does; return the old record."""
+        at = txn.cursor()
+        entry, position = self._find(at)
         if entry is not None:
+            if step:
+                position = self._beyond(at)
             self._put(txn, entry.key, value, expiry)
-        return entry is not None
+        return Place(entry, position)
 
-    def _seize(self, txn: Write) -> Entry | None:
-        entry = self._settle(txn.cursor())
+    def take(self, txn: Write) -> Place:
+        """Do what `seize` does."""
+        at = txn.cursor()
+        entry, position = self._find(at)
         if entry is not None:
+            position = self._beyond(at)
             txn.delete(stored_key(entry.key))
-        return entry
+        return Place(entry, position)
+
+    def stand(self, place: Place) -> Entry | None:
+        """Stand where one of them says, and return what it found."""
+        self._position = place.position
+        return place.entry
 
     # -- positions -------------------------------------------------------------------------------------
 
-    def _move(self, backward: bool, seek: Callable[[Any], bool]) -> bool:
-        with self._environment.view(self._index) as txn:
-            at = txn.cursor()
-            self._position = bytes(at.key()) if seek(at) else None
-            self._backward = backward
-            return self._position is not None
-
-    def _settle(self, at: Any) -> Entry | None:
-        """Find the visible record at the position, or the nearest beyond it, and stand there."""
+    def _find(self, at: Any) -> Place:
+        """Find the visible record at the position, or the nearest beyond it."""
         if self._position is None:
-            return None
+            return _NOWHERE
         now = int(self._environment.clock() * 1000)
         found = at.set_range(self._position)
         while found:
             stored, raw = bytes(at.key()), at.value()
             if unpack_header(raw)[0] > now:
-                self._position = stored
-                return Entry(original_key(stored, raw), to_record(raw))
+                return Place(Entry(original_key(stored, raw), to_record(raw)), stored)
             found = at.prev() if self._backward else at.next()
-        self._position = None
-        return None
+        return _NOWHERE
 
-
-def _after(at: Any, stored: bytes) -> bool:
-    if not at.set_range(stored):
-        return False
-    return bool(at.next()) if bytes(at.key()) == stored else True
+    def _beyond(self, at: Any) -> bytes | None:
+        return bytes(at.key()) if (at.prev() if self._backward else at.next()) else None
 
 
 def _before(at: Any, stored: bytes) -> bool:

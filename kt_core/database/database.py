@@ -8,12 +8,15 @@ Semantics: Kyoto Tycoon protocol reference, sections 3 to 6.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 from zlib import crc32
 
 import lmdb
 
 from kt_core.database import matching
+from kt_core.database.batch import Batch, Change
 from kt_core.database.control import BYPASSED, HITS, MISSES, MODE
 from kt_core.database.cursor import Cursor
 from kt_core.database.datafile import PAGE
@@ -51,16 +54,32 @@ class Database:
         self._index = index
         self._write = environment.write
         self._inside = Operations(environment, index)
+        self._trimmed = b""  # where the next look for old records goes on
 
     @property
     def environment(self) -> Environment:
         """The environment that the database is part of."""
         return self._environment
 
+    @property
+    def index(self) -> int:
+        """The number of the logical database."""
+        return self._index
+
+    @property
+    def operations(self) -> Operations:
+        """What `change_all` can be asked to do."""
+        return self._inside
+
     # -- reading: no lock, no waiting ------------------------------------------------------------------
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value, or None."""
+        found = self.find(key)
+        return found[0] if found is not None else None
+
+    def find(self, key: bytes) -> tuple[bytes, int] | None:
+        """Return value and expiry, or None: what `get` and `get_record` are made of."""
         reading = begin, dbis, counts, stamps, mask, words, clock = self._environment.reading
         stored = key if key >= b"\1" and len(key) <= LONGEST_VERBATIM else stored_key(key)
         try:
@@ -68,7 +87,7 @@ class Database:
             raw: bytes | None = begin(dbis[self._index]).get(stored)
         except lmdb.Error as error:
             if self._environment.reads_again(reading, error):
-                return self.get(key)
+                return self.find(key)
             raw = None
         if raw is not None:
             expiry, flags = unpack_header(raw)
@@ -78,10 +97,10 @@ class Database:
                     stamps[crc32(stored) & mask] = now
                 if not flags & LONG_KEY:
                     counts[HITS] += 1
-                    return raw[HEADER_SIZE:]
+                    return raw[HEADER_SIZE:], expiry
                 if original_key(stored, raw) == key:
                     counts[HITS] += 1
-                    return raw[value_offset(raw) :]
+                    return raw[value_offset(raw) :], expiry
         counts[MISSES] += 1
         return None
 
@@ -123,20 +142,67 @@ class Database:
 
     def get_record(self, key: bytes) -> Record | None:
         """Return the value with its expiry, or None."""
+        found = self.find(key)
+        return Record(*found) if found is not None else None
+
+    def find_all(self, keys: Sequence[bytes], room: int = sys.maxsize) -> list[tuple[bytes, int] | None]:
+        """Return for each key its value and expiry, or None, as of one instant.
+
+        `InvalidInput` if they have more than `room` bytes together: a key named a thousand times is fetched as often.
+        """
+        environment = self._environment
+        while True:
+            reading = environment.reading
+            try:
+                return self._find_all(keys, reading, room)
+            except lmdb.Error as error:
+                if not environment.reads_again(reading, error):
+                    return [None] * len(keys)
+
+    def _find_all(self, keys: Sequence[bytes], reading: Reading, room: int) -> list[tuple[bytes, int] | None]:
+        begin, dbis, counts, stamps, mask, words, clock = reading
+        mode = words[MODE]
+        now = int(clock() * 1000) if not mode & BYPASSED else NEVER
+        read, visible = begin(dbis[self._index]).get, self._inside.visible
+        raws: Iterable[bytes | None]
+        if keys and min(keys) >= b"\1" and max(map(len, keys)) <= LONGEST_VERBATIM:
+            raws = map(read, keys)
+        else:
+            stored_keys = map(stored_key, keys)
+            raws = (visible(key, stored, read(stored), now) for key, stored in zip(keys, stored_keys, strict=True))
+        found: list[tuple[bytes, int] | None] = []
+        for key, raw in zip(keys, raws, strict=True):
+            if raw is not None:
+                expiry, flags = unpack_header(raw)
+                if expiry > now:
+                    room -= len(raw)
+                    if room < 0:
+                        raise InvalidInput("the records are more than can be held at once: ask for fewer")
+                    if mode:
+                        stamps[crc32(stored_key(key)) & mask] = now
+                    found.append((raw[HEADER_SIZE if not flags & LONG_KEY else value_offset(raw) :], expiry))
+                    continue
+            found.append(None)
+        misses = found.count(None)
+        counts[HITS] += len(found) - misses
+        counts[MISSES] += misses
+        return found
+
+    def check(self, key: bytes) -> tuple[int, int] | None:
+        """Return the value's size in bytes and its expiry, or None; it counts as no read."""
+        record = self._look_at(key)
+        return (len(record.value), record.expiry) if record is not None else None
+
+    def _look_at(self, key: bytes) -> Record | None:
         environment = self._environment
         stored = stored_key(key)
         reading = environment.reading
         try:
             found: bytes | None = environment.begin(environment.dbis[self._index]).get(stored)
         except lmdb.Error as error:
-            return self.get_record(key) if environment.reads_again(reading, error) else None
+            return self._look_at(key) if environment.reads_again(reading, error) else None
         raw = self._inside.visible(key, stored, found, int(environment.clock() * 1000))
         return to_record(raw) if raw is not None and not environment.bypassed else None
-
-    def check(self, key: bytes) -> tuple[int, int] | None:
-        """Return the value's size in bytes and its expiry, or None."""
-        record = self.get_record(key)
-        return (len(record.value), record.expiry) if record is not None else None
 
     # -- writing one record ----------------------------------------------------------------------------
 
@@ -208,7 +274,7 @@ class Database:
 
         Unless `atomic`, others may see some of them before the rest, and write in between.
         """
-        rows = [self._inside.prepare(*item) for item in items]
+        rows = self._inside.prepare_all(items)
         if not atomic:
             return self._store_bulk(rows)
         self._write(self._index, self._inside.store_rows, rows)
@@ -245,6 +311,13 @@ class Database:
             for start in range(0, len(every), step)
         )
 
+    def change_all(self, changes: Sequence[Change]) -> list[Any]:
+        """Make the changes of many askers, in their order and in as few transactions as will do.
+
+        Return the result of each, or the `KTError` it ended in.
+        """
+        return Batch(self._environment, self._index, self._inside, self._step()).make(changes)
+
     def _step(self) -> int:
         return min(_BULK, self._environment.housekeeper.most_changes)
 
@@ -271,12 +344,22 @@ class Database:
         while start is not None:
             start = self._write(self._index, self._inside.cull, start, divisor)
 
+    def trim(self, limit: int) -> None:
+        """Where there are more than `limit` records, delete as many, the least recently used of some neighbours.
+
+        It takes a sixteenth more than the limit before it does, as the limit of a cache on the server does.
+        """
+        excess = self.count() - limit
+        while excess > limit // 16:
+            self._trimmed = self._write(self._index, self._inside.trim, self._trimmed, excess)
+            excess = self.count() - limit
+
     # -- walking ---------------------------------------------------------------------------------------
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, Record]]:
         """Yield key and record of every visible record with a prefix, in key order; as `keys`, no snapshot."""
         for key in self.keys(prefix):
-            record = self.get_record(key)
+            record = self._look_at(key)
             if record is not None:
                 yield key, record
 
@@ -288,6 +371,10 @@ class Database:
         """Yield the key of every visible record in key order, reading in batches of short transactions."""
         now = int(self._environment.clock() * 1000)
         return (key for key, expiry in matching.walk(self._environment, self._index, prefix) if expiry > now)
+
+    def walk(self, prefix: bytes = b"") -> Iterator[bytes]:
+        """Yield what `match_prefix` finds, as it is found."""
+        return (key for key, _ in matching.walk(self._environment, self._index, prefix))
 
     def match_prefix(self, prefix: bytes, limit: int = -1) -> list[bytes]:
         """Return keys that begin with the prefix, in key order; a negative limit means all."""

@@ -359,6 +359,13 @@ class Environment:
         with self.lock:
             return self.in_transaction(self.housekeeper.sweep)
 
+    def tidy(self) -> None:
+        """Look at the next few records, and delete those that have expired: for whoever is idle."""
+        self.wait_for_fork()
+        with self.lock:
+            if not self.bypassed:
+                self.in_transaction(self.housekeeper.expire)
+
     def may_wait(self) -> bool:
         """Tell whether a write begun now may have to wait: for an fsync, or for another writer."""
         return self.durable or self.lock.locked() or bool(self.words[WRITER])

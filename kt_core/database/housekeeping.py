@@ -114,7 +114,7 @@ class Housekeeper:
                 environment.abandon()
         self.reserve(need)
         written = max(self._grant - words[BUDGET], need)
-        self._expire(txn)
+        self.expire(txn)
         excess = self._excess(txn, need)
         if excess > 0 and not environment.evicts:
             self.sweep(txn)
@@ -191,7 +191,8 @@ class Housekeeper:
 
     # -- records -----------------------------------------------------------------------------------------
 
-    def _expire(self, txn: View) -> None:
+    def expire(self, txn: View) -> None:
+        """Delete the expired ones of the next records, and go on where they are many."""
         control, databases = self._environment.control, len(self._environment.dbis)
         for _ in range(_MOST_WINDOWS):
             database, start = control.hand

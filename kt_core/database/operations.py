@@ -6,7 +6,7 @@ at first, so it changes nothing but the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from itertools import islice
 from math import isfinite
@@ -15,16 +15,6 @@ from zlib import crc32
 from kt_core.database.control import BUDGET, EVICTIONS
 from kt_core.database.environment import Environment, Write
 from kt_core.database.housekeeping import BULK_COST, PUT_COST, RoomNeeded
-from kt_core.database.number import (
-    INTEGER,
-    INTEGER_MAX,
-    INTEGER_MIN,
-    add_double,
-    decode_double,
-    decode_integer,
-    encode_double,
-    wrap_integer,
-)
 from kt_core.database.options import LONGEST_KEY
 from kt_core.database.record import (
     HEADER_SIZE,
@@ -40,6 +30,16 @@ from kt_core.database.record import (
     value_offset,
 )
 from kt_core.errors import CounterOverflow, InvalidInput
+from kt_core.number import (
+    INTEGER,
+    INTEGER_MAX,
+    INTEGER_MIN,
+    add_double,
+    decode_double,
+    decode_integer,
+    encode_double,
+    wrap_integer,
+)
 
 _NEIGHBOURS = 1024
 
@@ -84,6 +84,19 @@ class Operations:
         stored = stored_key(key)
         control.stamps[crc32(stored) & control.mask] = now
         return stored, encode(key, stored, value, expiry, now)
+
+    def prepare_all(self, items: Iterable[tuple[bytes, bytes, int]]) -> list[tuple[bytes, bytes]]:
+        """Return what `prepare` does for each key, value and expiry; sooner than that would be done one by one."""
+        now = int(self._environment.clock() * 1000)
+        stamps, mask, stored_at = self._environment.control.stamps, self._environment.control.mask, now << 8
+        rows: list[tuple[bytes, bytes]] = []
+        for key, value, expiry in items:
+            if key >= b"\1" and len(key) <= LONGEST_VERBATIM:
+                stamps[crc32(key) & mask] = now
+                rows.append((key, pack_header(expiry, stored_at) + value))
+            else:
+                rows.append(self.prepare(key, value, expiry))
+        return rows
 
     def put(self, txn: Write, key: bytes, value: bytes, expiry: int) -> None:
         self.store(txn, *self.prepare(key, value, expiry))
@@ -202,8 +215,8 @@ class Operations:
             self.delete(txn, key)
         return record
 
-    def store_rows(self, txn: Write, rows: list[tuple[bytes, bytes]]) -> None:
-        """Store many records by one call of LMDB."""
+    def store_rows(self, txn: Write, rows: list[tuple[bytes, bytes]]) -> int:
+        """Store many records by one call of LMDB; return how many."""
         words = self._environment.words
         sizes = [len(raw) for _, raw in rows] or [0]
         size = sum(sizes)
@@ -213,6 +226,7 @@ class Operations:
             raise RoomNeeded(max(sizes), size, cost)
         words[BUDGET] = budget
         txn.cursor().putmulti(rows)
+        return len(rows)
 
     def remove_keys(self, txn: Write, keys: Sequence[bytes]) -> int:
         return sum([self.remove(txn, key) for key in keys])
@@ -228,6 +242,21 @@ class Operations:
         for key in neighbours[: len(neighbours) // divisor]:
             txn.delete(key)
         self._environment.words[EVICTIONS] += len(neighbours) // divisor
+        return following
+
+    def trim(self, txn: Write, start: bytes, excess: int) -> bytes:
+        """Delete up to `excess` of the next neighbours, the least recently used; return where to go on."""
+        control = self._environment.control
+        cursor = txn.cursor()
+        if not (start and cursor.set_range(start)):
+            cursor.first()
+        neighbours = list(islice(cursor.iternext(values=False), _NEIGHBOURS))
+        following = bytes(cursor.key()) if len(neighbours) == _NEIGHBOURS and cursor.next() else b""
+        neighbours.sort(key=lambda key: control.stamps[crc32(key) & control.mask])
+        old = neighbours[: min(excess, max(len(neighbours) // 16, 1))]
+        for key in old:
+            txn.delete(key)
+        self._environment.words[EVICTIONS] += len(old)
         return following
 
     def clear(self, txn: Write) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kt_core.errors import Misconfigured
 
+_ROOMY = 256 << 20  # bytes
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CONTROL_FILE = "control"
 _FILES = {"gate", "users", CONTROL_FILE, "control.new", "data.mdb", "lock.mdb", "damaged.mdb"}
@@ -32,7 +33,7 @@ def resolve(name: str, *, durable: bool, max_size: int, environ: Mapping[str, st
     for home in homes:
         if _exists(home / name / CONTROL_FILE):
             return home / name
-    free = {home: _free_space(home) for home in homes}
+    free = {home: free_space(home) for home in homes}
     for home, space in free.items():
         if space >= max_size:
             return home / name
@@ -43,8 +44,27 @@ def resolve(name: str, *, durable: bool, max_size: int, environ: Mapping[str, st
     )
 
 
+def scratch_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where to keep what ends with a process: a place in memory with room, or the one with the most."""
+    homes = list(_runtime_homes(environ))
+    roomy = [home for home in homes if free_space(home) >= _ROOMY]
+    path = (roomy or sorted(homes, key=free_space, reverse=True))[0] / "scratch"
+    _own(path)
+    return _sealed(path)
+
+
 def private_directory(path: Path) -> Path:
-    """Create the directory with mode 0700, or check that the existing one is the user's own and private."""
+    """Make a directory of a database, mode 0700, or check that the existing one is that, and the user's own."""
+    _own(path)
+    if not _is_ours(path):
+        raise Misconfigured(
+            f"{path} holds other files: name a directory of its own for the database, such as {path / 'kt-cache'}"
+        )
+    return _sealed(path)
+
+
+def _own(path: Path) -> None:
+    """Create the directory, or check that the existing one is the user's own."""
     if not path.is_absolute():
         raise Misconfigured(f"{str(path)!r} is not an absolute path: write embedded:///{path}")
     try:
@@ -68,11 +88,10 @@ def private_directory(path: Path) -> Path:
         )
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise Misconfigured(f"{path} may not be written by this user: chmod 700 it, or name another directory")
-    if not _is_ours(path):
-        raise Misconfigured(
-            f"{path} holds other files: name a directory of its own for the database, such as {path / 'kt-cache'}"
-        )
-    if stat.S_IMODE(status.st_mode) & 0o077:
+
+
+def _sealed(path: Path) -> Path:
+    if stat.S_IMODE(path.lstat().st_mode) & 0o077:
         path.chmod(0o700)
     return path
 
@@ -114,7 +133,8 @@ def _exists(path: Path) -> bool:
         ) from error
 
 
-def _free_space(path: Path) -> int:
+def free_space(path: Path) -> int:
+    """Return the bytes that this user may still write where a path is, or is to be."""
     while not _exists(path):
         path = path.parent
     space = os.statvfs(path)

@@ -7,13 +7,14 @@ pieces only when there are enough of them for the decoder to go on.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from kt_core.errors import ProtocolError
 
+S = TypeVar("S")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -68,14 +69,21 @@ class Decoder(Protocol[T_co]):
 
 
 class Op(NamedTuple, Generic[T]):
-    """One exchange: the bytes to send, and a fresh decoder for the reply.
+    """One exchange: the bytes to send, a fresh decoder for the reply, and what the reply means to the caller.
 
-    `idempotent` says that sending it twice does what sending it once does and is answered alike.
+    Without a decoder no reply comes, and `finish` is given None. `idempotent` says that sending it twice does what
+    sending it once does and is answered alike. What `finish` raises leaves the connection in order.
     """
 
     payload: bytes
-    decoder: Decoder[T]
+    decoder: Decoder[Any] | None
     idempotent: bool
+    finish: Callable[[Any], T]
+
+    def then(self, change: Callable[[T], S]) -> Op[S]:
+        """Return the same exchange with what `change` makes of its result."""
+        payload, decoder, idempotent, finish = self
+        return Op(payload, decoder, idempotent, lambda reply: change(finish(reply)))
 
 
 # Several exchanges: yields each, is sent its reply, and returns the result.

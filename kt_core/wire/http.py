@@ -7,8 +7,8 @@ dropped, a header that is too long is refused instead of cut, and so is a length
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Mapping
+from functools import lru_cache, partial
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from kt_core.errors import InvalidInput, ProtocolError
@@ -77,27 +77,38 @@ def encode_request(request: Request) -> bytes:
     first = b"%b %b HTTP/1.1" % (method, target)
     if first.count(b" ") != 2 or (body and method in _BODILESS_METHODS):
         raise InvalidInput(f"not a request for this protocol: {method!r} {target!r}, {len(body)} bytes")
-    return _head([first], headers, None if method in _BODILESS_METHODS else body, keep_alive) + body
+    before, after = _frame(first, keep_alive, *headers.items())
+    if method in _BODILESS_METHODS:
+        return before + after
+    return b"%bContent-Length: %d\r\n%b%b" % (before, len(body), after, body)
 
 
 def encode_response(response: Response, server: bytes, date: bytes) -> bytes:
     """Return the bytes of a response, its headers in the order of the original server."""
     status, headers, body, keep_alive = response
-    first = [b"HTTP/1.1 %d %b" % (status, REASONS[status]), b"Server: " + server, b"Date: " + date]
-    return _head(first, headers, body, keep_alive) + (body or b"")
+    first = b"HTTP/1.1 %d %b" % (status, REASONS[status])
+    before, after = _frame(first, keep_alive, *headers.items(), server=server, date=date)
+    if body is None:
+        return before + after
+    return b"%bContent-Length: %d\r\n%b%b" % (before, len(body), after, body)
 
 
-def _head(lines: list[bytes], headers: Mapping[bytes, bytes], body: bytes | None, keep_alive: bool) -> bytes:
+def first_line(request: Request) -> str:
+    """Return what a log tells of a request."""
+    return f"{request.method.decode('latin-1')} {request.target.decode('latin-1')[:200]} HTTP/1.1"
+
+
+@lru_cache(256)  # the same few are sent again and again
+def _frame(first: bytes, keep_alive: bool, *headers: tuple[bytes, bytes], **names: bytes) -> tuple[bytes, bytes]:
+    """Return what comes before the length of the body, and what after it up to the body."""
+    before = [first, *(b"%b: %b" % (name.title().encode(), value) for name, value in names.items())]
     if not keep_alive:
-        lines.append(b"Connection: close")
-    if body is not None:
-        lines.append(b"Content-Length: %d" % len(body))
-    for name in sorted(headers):
-        lines.append(b"%b: %b" % (name.title(), headers[name]))
-    head = b"\r\n".join(lines)
-    if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
-        raise InvalidInput(f"a line break inside a path or a header: {head!r}")
-    return head + b"\r\n\r\n"
+        before.append(b"Connection: close")
+    after = [b"%b: %b" % (name.title(), value) for name, value in sorted(headers)]
+    text = b"".join(before + after)
+    if b"\r" in text or b"\n" in text:
+        raise InvalidInput(f"a line break inside a path or a header: {text!r}")
+    return b"".join([line + b"\r\n" for line in before]), b"".join([line + b"\r\n" for line in after]) + b"\r\n"
 
 
 # --- Decoding
@@ -125,22 +136,52 @@ def _read_exactly(buffer: Buffer, size: int) -> _Reader[bytes]:
     return buffer.data[start : buffer.at]
 
 
+def _take_head(buffer: Buffer, limits: Limits) -> list[bytes]:
+    """Take the lines of a head that is all there, in the usual form; none if it has to be read line by line."""
+    data, start = buffer.data, buffer.at
+    end = data.find(b"\r\n\r\n", start, start + limits.header_line)  # so that no line of it can be too long
+    if end < 0:
+        return []
+    lines = data[start:end].split(b"\r\n")
+    if not data.count(b"\n", start, end) == data.count(b"\r", start, end) == len(lines) - 1 <= limits.headers:
+        return []
+    buffer.at = end + 4
+    return lines
+
+
 def _read_headers(buffer: Buffer, limits: Limits) -> _Reader[dict[bytes, bytes]]:
     headers: dict[bytes, bytes] = {}
     for _ in range(limits.headers + 1):
         line = yield from _read_line(buffer, limits)
         if not line:
             return headers
-        name, colon, value = line.partition(b":")
-        if not colon:
-            continue  # as the original server does
-        name, value = name.lower(), value.strip(b" \t")
-        if b" " in name or b"\t" in name:
-            raise ProtocolError(f"a blank in the name of a header: {name!r}")
-        if name == b"content-length" and headers.get(name, value) != value:
-            raise ProtocolError("two lengths")
-        headers[name] = value
+        _add_header(headers, line)
     raise ProtocolError(f"more than {limits.headers} headers")
+
+
+def _headers_of(lines: Iterable[bytes]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        _add_header(headers, line)
+    return headers
+
+
+def _add_header(headers: dict[bytes, bytes], line: bytes) -> None:
+    name, value = _parse_header(line)
+    if name == b"content-length" and headers.get(name, value) != value:
+        raise ProtocolError("two lengths")
+    if name:
+        headers[name] = value
+
+
+@lru_cache(256)  # the same few come again and again
+def _parse_header(line: bytes) -> tuple[bytes, bytes]:
+    name, colon, value = line.partition(b":")
+    if not colon:
+        return b"", b""  # it is passed over, as by the original server
+    if b" " in name or b"\t" in name:
+        raise ProtocolError(f"a blank in the name of a header: {name!r}")
+    return name.lower(), value.strip(b" \t")
 
 
 def _read_body(buffer: Buffer, limits: Limits, headers: dict[bytes, bytes]) -> _Reader[bytes | None]:
@@ -171,7 +212,7 @@ def _read_chunks(buffer: Buffer, limits: Limits) -> _Reader[bytes]:
         body += yield from _read_exactly(buffer, size)
         if (yield from _read_line(buffer, limits)):
             raise ProtocolError("a chunk is longer than announced")
-    yield from _read_headers(buffer, limits)  # trailers
+    yield from _read_headers(buffer, limits)  # trailers, which say nothing
     return bytes(body)
 
 
@@ -184,31 +225,33 @@ def _bounded(digits: bytes, base: int, most: int) -> int:
 
 
 def _read_request(buffer: Buffer, limits: Limits) -> _Reader[Request]:
-    line = yield from _read_line(buffer, limits)
+    head = _take_head(buffer, limits)
+    method, target, kept = _parse_request_line(head[0] if head else (yield from _read_line(buffer, limits)))
+    headers = _headers_of(head[1:]) if head else (yield from _read_headers(buffer, limits))
+    body = yield from _read_body(buffer, limits, headers)
+    if body is None or method in _BODILESS_METHODS:
+        body = b""
+    return Request(method, target, headers, body, _kept(headers, kept))
+
+
+@lru_cache(256)
+def _parse_request_line(line: bytes) -> tuple[bytes, bytes, bool]:
     method, _, others = line.partition(b" ")
     target, _, version = others.partition(b" ")
     if version not in _VERSIONS or not method or not target:
         raise ProtocolError(f"not a request: {line[:80]!r}")
-    headers = yield from _read_headers(buffer, limits)
-    body = yield from _read_body(buffer, limits, headers)
-    if body is None or method in _BODILESS_METHODS:
-        body = b""
-    return Request(method, target, headers, body, _kept(headers, version))
+    return method, target, _VERSIONS[version]
 
 
-def _read_response(head: bool, buffer: Buffer, limits: Limits) -> _Reader[Response]:
+def _read_response(to_head: bool, buffer: Buffer, limits: Limits) -> _Reader[Response]:
     while True:
-        line = yield from _read_line(buffer, limits)
-        version, _, others = line.partition(b" ")
-        digits = others.partition(b" ")[0]
-        if version not in _VERSIONS or len(digits) != 3 or not digits.isdigit() or digits < b"100":
-            raise ProtocolError(f"not a response: {line[:80]!r}")
-        headers = yield from _read_headers(buffer, limits)
-        status = int(digits)
+        head = _take_head(buffer, limits)
+        status, kept = _parse_status_line(head[0] if head else (yield from _read_line(buffer, limits)))
+        headers = _headers_of(head[1:]) if head else (yield from _read_headers(buffer, limits))
         if status >= 200:  # before it, 100 Continue and the like
             break
-    keep_alive = _kept(headers, version)
-    if head:
+    keep_alive = _kept(headers, kept)
+    if to_head:
         return Response(status, headers, None, keep_alive)
     body = yield from _read_body(buffer, limits, headers)
     if body is None and status not in _BODILESS_STATUSES:
@@ -216,8 +259,18 @@ def _read_response(head: bool, buffer: Buffer, limits: Limits) -> _Reader[Respon
     return Response(status, headers, body or b"", keep_alive)
 
 
-def _kept(headers: dict[bytes, bytes], version: bytes) -> bool:
-    return _CONNECTION.get(headers.pop(b"connection", b"").lower(), _VERSIONS[version])
+@lru_cache(256)
+def _parse_status_line(line: bytes) -> tuple[int, bool]:
+    version, _, others = line.partition(b" ")
+    digits = others.partition(b" ")[0]
+    if version not in _VERSIONS or len(digits) != 3 or not digits.isdigit() or digits < b"100":
+        raise ProtocolError(f"not a response: {line[:80]!r}")
+    return int(digits), _VERSIONS[version]
+
+
+def _kept(headers: dict[bytes, bytes], default: bool) -> bool:
+    said = headers.pop(b"connection", None)
+    return default if said is None else _CONNECTION.get(said.lower(), default)
 
 
 class _Decoder(Generic[M]):

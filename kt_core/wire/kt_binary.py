@@ -93,14 +93,16 @@ Request: TypeAlias = SetBulk | RemoveBulk | GetBulk | PlayScript
 Reply: TypeAlias = SetReply | RemoveReply | GetReply | ScriptReply | ErrorReply
 R = TypeVar("R", bound=Reply)
 
-_PLAY_SCRIPT, _SET_BULK, _REMOVE_BULK, _GET_BULK, _ERROR = 0xB4, 0xB8, 0xB9, 0xBA, 0xBF
+SET_BULK: Final = 0xB8
+GET_BULK: Final = 0xBA
+_PLAY_SCRIPT, _REMOVE_BULK, _ERROR = 0xB4, 0xB9, 0xBF
 _NO_REPLY = 1
 
 _REQUEST = Struct(">BII")  # opcode, flags, count
 _SCRIPT = Struct(">BIII")  # opcode, flags, size of the name, count
-_REPLY = Struct(">BI")  # opcode, hits or count
-_ONE_KEY = Struct(">BIIHI")
-_ONE_RECORD = Struct(">BIIHIIq")
+REPLY = Struct(">BI")  # opcode, hits or count
+ONE_KEY = Struct(">BIIHI")
+ONE_RECORD = Struct(">BIIHIIq")
 
 
 # --- Encoding
@@ -126,8 +128,8 @@ def _encode_set_bulk(message: SetBulk) -> bytes:
     records, no_reply = message
     if len(records) == 1:  # the most frequent request: the loop takes half as long again
         ((db, key, value, xt),) = records
-        return _ONE_RECORD.pack(_SET_BULK, no_reply, 1, db, len(key), len(value), xt) + key + value
-    return pack_records(_REQUEST.pack(_SET_BULK, no_reply, len(records)), records)
+        return ONE_RECORD.pack(SET_BULK, no_reply, 1, db, len(key), len(value), xt) + key + value
+    return pack_records(_REQUEST.pack(SET_BULK, no_reply, len(records)), records)
 
 
 def _encode_remove_bulk(message: RemoveBulk) -> bytes:
@@ -135,7 +137,7 @@ def _encode_remove_bulk(message: RemoveBulk) -> bytes:
 
 
 def _encode_get_bulk(message: GetBulk) -> bytes:
-    return _with_keys(_GET_BULK, 0, message.keys)
+    return _with_keys(GET_BULK, 0, message.keys)
 
 
 def _encode_play_script(message: PlayScript) -> bytes:
@@ -147,7 +149,7 @@ def _encode_play_script(message: PlayScript) -> bytes:
 def _with_keys(opcode: int, flags: int, keys: Sequence[Key]) -> bytes:
     if len(keys) == 1:
         ((db, key),) = keys
-        return _ONE_KEY.pack(opcode, flags, 1, db, len(key)) + key
+        return ONE_KEY.pack(opcode, flags, 1, db, len(key)) + key
     return pack_keys(_REQUEST.pack(opcode, flags, len(keys)), keys)
 
 
@@ -158,10 +160,10 @@ _ENCODE_REQUEST: dict[type, Callable[[Any], bytes]] = {
     PlayScript: _encode_play_script,
 }
 _ENCODE_REPLY: dict[type, Callable[[Any], bytes]] = {
-    SetReply: lambda reply: _REPLY.pack(_SET_BULK, reply.hits),
-    RemoveReply: lambda reply: _REPLY.pack(_REMOVE_BULK, reply.hits),
-    GetReply: lambda reply: pack_records(_REPLY.pack(_GET_BULK, len(reply.records)), reply.records),
-    ScriptReply: lambda reply: pack_pairs(_REPLY.pack(_PLAY_SCRIPT, len(reply.records)), reply.records),
+    SetReply: lambda reply: REPLY.pack(SET_BULK, reply.hits),
+    RemoveReply: lambda reply: REPLY.pack(_REMOVE_BULK, reply.hits),
+    GetReply: lambda reply: pack_records(REPLY.pack(GET_BULK, len(reply.records)), reply.records),
+    ScriptReply: lambda reply: pack_pairs(REPLY.pack(_PLAY_SCRIPT, len(reply.records)), reply.records),
     ErrorReply: lambda reply: bytes((_ERROR,)),
 }
 
@@ -185,15 +187,15 @@ def _check_sizes(message: Request, limits: Limits) -> None:
 
 _REQUESTS: dict[int, tuple[type, Struct, Scan]] = {
     _PLAY_SCRIPT: (PlayScript, _SCRIPT, scan_pairs),
-    _SET_BULK: (SetBulk, _REQUEST, scan_records),
+    SET_BULK: (SetBulk, _REQUEST, scan_records),
     _REMOVE_BULK: (RemoveBulk, _REQUEST, scan_keys),
-    _GET_BULK: (GetBulk, _REQUEST, scan_keys),
+    GET_BULK: (GetBulk, _REQUEST, scan_keys),
 }
 _REPLIES: dict[type, tuple[int, Scan | None]] = {
     ScriptReply: (_PLAY_SCRIPT, scan_pairs),
-    SetReply: (_SET_BULK, None),
+    SetReply: (SET_BULK, None),
     RemoveReply: (_REMOVE_BULK, None),
-    GetReply: (_GET_BULK, scan_records),
+    GetReply: (GET_BULK, scan_records),
 }
 
 
@@ -210,7 +212,7 @@ class RequestDecoder:
         self._limits = limits
         self._buffer = Buffer() if buffer is None else buffer
         self._items: Items | None = None
-        self._no_reply = False
+        self._silent = False  # where what is too large is not answered either
         self._make: Callable[[list[Any]], Request] = GetBulk
 
     @property
@@ -226,7 +228,7 @@ class RequestDecoder:
             if items is None or not items.read(buffer):
                 return NEED_DATA
         except TooLarge as problem:
-            if self._no_reply:
+            if self._silent:
                 raise ProtocolError(str(problem)) from None
             raise
         self._items = None
@@ -248,8 +250,9 @@ class RequestDecoder:
             self._buffer.want(head.size)
             return None
         _, flags, *sizes, count = head.unpack_from(data, at)
-        self._no_reply = no_reply = bool(flags & _NO_REPLY)
+        self._silent = no_reply = bool(flags & _NO_REPLY)
         if kind is PlayScript:
+            self._silent = True
             stop = start + sizes[0]
             if sizes[0] > self._limits.key:
                 raise ProtocolError(f"a name of {sizes[0]} bytes; the limit is {self._limits.key}")
@@ -259,7 +262,7 @@ class RequestDecoder:
             self._make = partial(PlayScript, data[start:stop], no_reply=no_reply)
             start = stop
         elif kind is GetBulk:  # always answered
-            self._no_reply = False
+            self._silent = False
             self._make = GetBulk
         else:
             self._make = partial(kind, no_reply=no_reply)
@@ -298,10 +301,10 @@ class ReplyDecoder(Generic[R]):
                 return ErrorReply()
             if opcode != self._opcode:
                 raise ProtocolError(f"0x{opcode:02x} begins the reply where 0x{self._opcode:02x} must")
-            if at + _REPLY.size > len(data):
-                return buffer.want(_REPLY.size)
-            _, count = _REPLY.unpack_from(data, at)
-            buffer.at = at + _REPLY.size
+            if at + REPLY.size > len(data):
+                return buffer.want(REPLY.size)
+            _, count = REPLY.unpack_from(data, at)
+            buffer.at = at + REPLY.size
             if self._scan is None:
                 return self._make(count)
             self._items = Items(self._scan, count, self._limits)

@@ -18,7 +18,7 @@ Record: TypeAlias = tuple[int, bytes, bytes, int]
 Pair: TypeAlias = tuple[bytes, bytes]
 
 _KEY = Struct(">HI")  # database, size of the key
-_RECORD = Struct(">HIIq")  # database, size of the key, size of the value, expiry
+RECORD = Struct(">HIIq")  # database, size of the key, size of the value, expiry
 _PAIR = Struct(">II")  # size of the key, size of the value
 
 
@@ -33,7 +33,7 @@ def pack_keys(head: bytes, keys: Iterable[Key]) -> bytes:
 
 def pack_records(head: bytes, records: Iterable[Record]) -> bytes:
     """Return the head of a message followed by records."""
-    pack = _RECORD.pack
+    pack = RECORD.pack
     parts = [head]
     for db, key, value, xt in records:
         parts += pack(db, len(key), len(value), xt), key, value
@@ -80,7 +80,7 @@ def scan_keys(buffer: Buffer, found: list[Any], count: int, limits: Limits) -> i
 def scan_records(buffer: Buffer, found: list[Any], count: int, limits: Limits) -> int:
     """Scan records."""
     data, at, end, wanted = buffer.data, buffer.at, len(buffer.data), 0
-    unpack, fixed, append = _RECORD.unpack_from, _RECORD.size, found.append
+    unpack, fixed, append = RECORD.unpack_from, RECORD.size, found.append
     longest_key, longest_value = limits.key, limits.value
     for _ in range(count):
         start = at + fixed

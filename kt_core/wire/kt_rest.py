@@ -119,7 +119,7 @@ def encode_reply(reply: RestReply, *, head: bool = False, keep_alive: bool = Tru
         headers[b"x-kt-error"] = error
     if xt < XT_MAX:
         headers[b"x-kt-xt"] = format_date(xt)
-    if head:
+    if head and status != NO_DATABASE.status:  # where the original tells no length
         headers[b"content-length"] = b"%d" % (len(value) if size is None else size)
     return http.Response(status, headers, None if head else value, keep_alive)
 
@@ -134,7 +134,7 @@ def decode_reply(response: http.Response) -> RestReply:
             raise ProtocolError(f"an expiry {text!r}")
         xt = second
     size = None
-    if value is None:
+    if value is None and status != NO_DATABASE.status:
         length = headers.get(b"content-length", b"")
         if not length.isdigit():
             raise ProtocolError(f"a length {length!r}")

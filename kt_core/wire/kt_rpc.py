@@ -6,15 +6,18 @@ Source: the Kyoto Tycoon protocol reference, sections 2.2 to 2.5.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Final, NamedTuple, cast
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeVar, cast
 
 from kt_core.errors import ProtocolError
 from kt_core.wire import http, tsv
-from kt_core.wire.columns import Encoding, decode_url, encode_url
+from kt_core.wire.columns import DECODE, Encoding, decode_url, encode_url
 from kt_core.wire.exchange import NEED_DATA, REPLY_LIMITS, REQUEST_LIMITS, Limits, NeedData, Op, TooLarge
 from kt_core.wire.numbers import parse_integer
+
+T = TypeVar("T")
 
 _PREFIX = b"/rpc/"
 _FORM = b"application/x-www-form-urlencoded"
@@ -129,8 +132,12 @@ def encode_request(request: RpcRequest) -> http.Request:
     if not body.count(b"\t") == body.count(b"\n") == len(rows) or b"\r" in body or b"\0" in body:
         encoding = "B"
         body = tsv.encode(rows, encoding)
-    target = _PREFIX + encode_url(_to_bytes(request.procedure))
-    return http.Request(b"POST", target, {b"content-type": _CONTENT_TYPES[encoding]}, body)
+    return http.Request(b"POST", _target(request.procedure), {b"content-type": _CONTENT_TYPES[encoding]}, body)
+
+
+@lru_cache(256)
+def _target(procedure: str) -> bytes:
+    return _PREFIX + encode_url(_to_bytes(procedure))
 
 
 def decode_request(request: http.Request, limits: Limits = REQUEST_LIMITS) -> RpcRequest | None:
@@ -138,15 +145,27 @@ def decode_request(request: http.Request, limits: Limits = REQUEST_LIMITS) -> Rp
     path, _, query = request.target.partition(b"?")
     if not path.startswith(_PREFIX):
         return None
-    parameters = dict(_decode_form(query, limits))
+    parameters = dict(_decode_form(query, limits)) if query else {}
     content_type = request.headers.get(b"content-type", b"")
-    kind = content_type.lower()
-    if kind.startswith(_FORM):
-        parameters.update(_decode_form(request.body, limits))
-    elif kind.startswith(_TSV):
+    if _has_kind(content_type, _TSV):
         _check_count(request.body.count(b"\n"), limits)
-        parameters.update(tsv.decode_request(request.body, _encoding(content_type)))
-    return RpcRequest(_from_bytes(decode_url(path[len(_PREFIX) :])), parameters)
+        parameters.update(tsv.decode_request(request.body, ""))
+        if encoding := _encoding(content_type):  # of all parameters, those of the query too
+            column = DECODE[encoding]
+            parameters = {column(name): column(value) for name, value in sorted(parameters.items())}
+    elif _has_kind(content_type, _FORM):
+        parameters.update(_decode_form(request.body, limits))
+    return RpcRequest(_procedure(path), parameters)
+
+
+@lru_cache(256)
+def _procedure(path: bytes) -> str:
+    return _from_bytes(decode_url(path[len(_PREFIX) :]))
+
+
+@lru_cache(256)
+def _has_kind(content_type: bytes, kind: bytes) -> bool:
+    return content_type.lower().startswith(kind)
 
 
 def _decode_form(text: bytes, limits: Limits) -> Iterable[tsv.Row]:
@@ -162,6 +181,7 @@ def _check_count(count: int, limits: Limits) -> None:
         raise TooLarge(f"{count} parameters in one call; the limit is {limits.records}")
 
 
+@lru_cache(256)
 def _encoding(content_type: bytes) -> Encoding:
     found = _COLENC.search(content_type)
     return cast(Encoding, found[1].decode().upper()) if found else ""
@@ -190,7 +210,7 @@ def decode_reply(response: http.Response) -> RpcReply:
     """Return the reply that a response carries; what is not of the procedure's making is an error text."""
     status, headers, body, _ = response
     content_type = headers.get(b"content-type", b"")
-    if content_type.lower().startswith(_TSV):
+    if _has_kind(content_type, _TSV):
         return RpcReply(status, dict(tsv.decode_reply(body or b"", _encoding(content_type))))
     if status == 200:
         raise ProtocolError(f"a reply to a call of type {content_type!r}")
@@ -216,8 +236,8 @@ class RpcReplyDecoder:
         return NEED_DATA if response is NEED_DATA else decode_reply(response)
 
 
-def rpc_op(procedure: str, parameters: Mapping[bytes, bytes]) -> Op[RpcReply]:
+def rpc_op(procedure: str, parameters: Mapping[bytes, bytes], finish: Callable[[RpcReply], T]) -> Op[T]:
     """Return the exchange that makes a call."""
     payload = http.encode_request(encode_request(RpcRequest(procedure, parameters)))
     idempotent = procedure in IDEMPOTENT and not (b"SIGNAL" in parameters or b"WAIT" in parameters)
-    return Op(payload, RpcReplyDecoder(), idempotent)
+    return Op(payload, RpcReplyDecoder(), idempotent, finish)

@@ -1,8 +1,9 @@
-"""Caches in directories of their own, on a clock that the test moves, called both ways."""
+"""Caches over every kind of store, on a clock that the test moves, called both ways."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,39 +11,114 @@ from typing import Any, TypeAlias
 import pytest
 
 from kt_cache.django import KTCache
-from kt_cache.options import Options
+from kt_cache.options import EmbeddedOptions, Options
 from kt_core.database import Environment
+from kt_core.transport import Address
 from tests.clock import Clock
+from tests.fix_servers import KINDS
+from tests.stores.server_clock import ServerClock
 
 MakeCache: TypeAlias = Callable[..., KTCache]
 Call: TypeAlias = Callable[..., Any]
+About: TypeAlias = Callable[[Any], Any]
 
 DJANGO_OPTIONS = {"MAX_ENTRIES", "CULL_FREQUENCY"}
 
 
-@pytest.fixture
-def clock() -> Clock:
-    """Return a clock that the test moves."""
-    return Clock()
+class Embedded:
+    """Makes caches in directories of their own."""
 
+    def __init__(self, directory: Path) -> None:
+        self.clock = Clock()
+        self._directory = directory
+        self._opened: set[Environment] = set()
 
-@pytest.fixture
-def make_cache(tmp_path: Path, clock: Clock) -> Iterator[MakeCache]:
-    """Return a function that makes a cache with a CACHES entry's parameters; those of one place share it."""
-    opened: set[Environment] = set()
-
-    def make(place: str = "place", kind: type[KTCache] = KTCache, **params: Any) -> KTCache:
-        location = f"embedded://{tmp_path}/{place}"
+    def make_cache(self, place: str = "place", kind: type[KTCache] = KTCache, **params: Any) -> KTCache:
+        """Make a cache with a CACHES entry's parameters; those of one place share it."""
+        location = f"embedded://{self._directory}/{place}"
         options = {"max_size": 4 << 20, **params.pop("OPTIONS", {})}
         ours = {name: value for name, value in options.items() if name not in DJANGO_OPTIONS}
-        of_database = Options.parse(location, ours, default_name=place).of_database
+        store = Options.parse(location, ours, default_name=place).store
+        assert isinstance(store, EmbeddedOptions)
         # An environment is opened once in a process: the cache will find this one, and its clock.
-        opened.add(Environment.open(tmp_path / place, of_database, clock=clock))
+        self._opened.add(Environment.open(self._directory / place, store.of_database, clock=self.clock))
         return kind(location, {"OPTIONS": options, **params})
 
-    yield make
-    for environment in opened:
-        environment.close()
+    def about(self, seconds: Any) -> Any:
+        """Return what equals seconds left, but for the milliseconds that a store may round up."""
+        return pytest.approx(seconds, abs=0.005)
+
+    def close(self) -> None:
+        for environment in self._opened:
+            environment.close()
+
+
+class Kyoto:
+    """Makes caches on a server."""
+
+    def __init__(self, address: Address) -> None:
+        self.clock = ServerClock(address, 0)
+        self._location = f"kt://{address}"
+        self._caches = [KTCache(self._location, {})]
+        self._caches[0].clear()
+
+    def make_cache(self, kind: type[KTCache] = KTCache, **params: Any) -> KTCache:
+        """Make a cache with a CACHES entry's parameters; they all share one database."""
+        self._caches.append(kind(self._location, params))
+        return self._caches[-1]
+
+    def about(self, seconds: Any) -> Any:
+        """Return what equals seconds left, but for the fraction that is rounded up and the second that has begun."""
+        if isinstance(seconds, list):
+            return [self.about(each) for each in seconds]
+        return pytest.approx(seconds if seconds in (None, math.inf) else math.ceil(seconds), abs=1)
+
+    def close(self) -> None:
+        for cache in self._caches:
+            cache._store.close()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    """Return what makes caches in directories of their own."""
+    embedded = Embedded(tmp_path)
+    yield embedded
+    embedded.close()
+
+
+@pytest.fixture
+def make_embedded_cache(embedded: Embedded) -> MakeCache:
+    """Return a function that makes a cache in a directory, for what the other stores have not."""
+    return embedded.make_cache
+
+
+@pytest.fixture(params=["embedded", *KINDS])
+def backend(request: pytest.FixtureRequest) -> Iterator[Embedded | Kyoto]:
+    """Return what makes caches, for each kind of store."""
+    if request.param == "embedded":
+        yield request.getfixturevalue("embedded")
+    else:
+        kyoto = Kyoto(request.getfixturevalue("start_kyoto")(request.param))
+        yield kyoto
+        kyoto.close()
+
+
+@pytest.fixture
+def clock(backend: Embedded | Kyoto) -> Clock:
+    """Return a clock that the test moves."""
+    return backend.clock
+
+
+@pytest.fixture
+def make_cache(backend: Embedded | Kyoto) -> MakeCache:
+    """Return a function that makes a cache with a CACHES entry's parameters; all those of a test share one store."""
+    return backend.make_cache
+
+
+@pytest.fixture
+def about(backend: Embedded | Kyoto) -> About:
+    """Return a function that gives what equals seconds left, as exactly as the store keeps them."""
+    return backend.about
 
 
 @pytest.fixture

@@ -91,8 +91,8 @@ def test_any_settings_module_has_a_default_place(tmp_path: Path) -> None:
     assert len(set(places)) == len(modules)
 
 
-def test_the_place_is_private(make_cache: MakeCache, tmp_path: Path) -> None:
-    make_cache("own")
+def test_the_place_is_private(make_embedded_cache: MakeCache, tmp_path: Path) -> None:
+    make_embedded_cache("own")
     assert stat.S_IMODE((tmp_path / "own").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "own").iterdir()} == {0o600}
 
@@ -192,21 +192,23 @@ def test_a_runtime_directory_that_cannot_be_entered_is_improper_configuration(lo
 # -- several aliases ---------------------------------------------------------------------------------------
 
 
-def test_aliases_of_one_database_have_one_size(make_cache: MakeCache, tmp_path: Path) -> None:
-    make_cache()
+def test_aliases_of_one_database_have_one_size(make_embedded_cache: MakeCache, tmp_path: Path) -> None:
+    make_embedded_cache()
     with pytest.raises(ImproperlyConfigured, match=r"other options: max_size=.*give every alias"):
         KTCache(f"embedded://{tmp_path}/place", {"OPTIONS": {"max_size": "8m"}})
 
 
-def test_aliases_of_one_database_have_one_policy(make_cache: MakeCache, tmp_path: Path) -> None:
-    make_cache()
+def test_aliases_of_one_database_have_one_policy(make_embedded_cache: MakeCache, tmp_path: Path) -> None:
+    make_embedded_cache()
     with pytest.raises(ImproperlyConfigured, match=r"eviction='none'.*durability|durability.*eviction='none'"):
         KTCache(f"embedded://{tmp_path}/place?max_size=4m&durability=commit&eviction=none", {})
 
 
 @pytest.mark.parametrize("numbers", [(0, 1), (1, 0)])
-def test_aliases_may_share_a_place_by_logical_databases(make_cache: MakeCache, numbers: tuple[int, int]) -> None:
-    first, second = (make_cache(OPTIONS={"database": number}) for number in numbers)
+def test_aliases_may_share_a_place_by_logical_databases(
+    make_embedded_cache: MakeCache, numbers: tuple[int, int]
+) -> None:
+    first, second = (make_embedded_cache(OPTIONS={"database": number}) for number in numbers)
     first.set("k", "first")
     second.set("k", "second")
     second.clear()

@@ -194,8 +194,9 @@ def test_bytes_of_somebody_else_are_a_miss(cache: KTCache, call: Call, stored: b
     assert call(cache, "get_many", ["k", "ours"]) == {"ours": 1.5}
 
 
-def test_a_complaint_is_logged_once(cache: KTCache, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_complaint_is_logged_once(make_embedded_cache: MakeCache, caplog: pytest.LogCaptureFixture) -> None:
     # No other test has values of this header: complaints are remembered for the life of the process.
+    cache = make_embedded_cache()
     cache._store.set_many({b":1:a": b"\x62", b":1:b": b"\x62", b":1:c": b"\x62"}, None)
     with caplog.at_level(logging.WARNING, "kt_cache"):
         for _ in range(3):

@@ -8,19 +8,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from kt_core.transport import Address
+from tests.fix_servers import KINDS
 from tests.processes import ROOT
 
 _WORKERS, _CLIENTS, _EACH = 4, 8, 60
 
 
+@pytest.fixture(params=["embedded", *KINDS])
+def location(request: pytest.FixtureRequest, tmp_path: Path, start_kyoto: Callable[[str], Address]) -> str:
+    """Return the location of a cache, for each kind of store."""
+    return f"embedded://{tmp_path}/db" if request.param == "embedded" else f"kt://{start_kyoto(request.param)}"
+
+
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
+def port(location: str) -> Iterator[int]:
     """The port of the running server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
@@ -37,7 +45,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         server = subprocess.Popen(
             [sys.executable, *command, f"--bind=fd://{listener.fileno()}", "tests.adapters.preloaded:application"],
             cwd=ROOT,
-            env=os.environ | {"CACHE_LOCATION": f"embedded://{tmp_path / 'db'}"},
+            env=os.environ | {"CACHE_LOCATION": location},
             pass_fds=[listener.fileno()],
         )
         try:

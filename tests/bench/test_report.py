@@ -1,12 +1,10 @@
-"""The benchmark's tables: numbers in three digits, ratios by round, a section for each part that ran."""
+"""The benchmark's tables: numbers in three digits, medians, ratios by round."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench import growth, hit_ratio, load
-from bench.backends import BASIS, Entrant, Missing
-from bench.report import Results, figure, markdown, ratio, table
+from bench.report import Report, Setting, figure, left_out, medians, ratio, ratios, table
 
 
 @pytest.mark.parametrize(
@@ -23,44 +21,21 @@ def test_a_table_aligns_its_numbers_right() -> None:
 
 def test_the_ratio_is_taken_within_each_round() -> None:
     # The machine was three times slower in the second round, for both alike.
-    assert ratio({BASIS: [2.0, 6.0, 2.0], "other": [1.0, 3.0, 1.0]}, "other") == 0.5
+    assert ratio({"basis": [2.0, 6.0, 2.0], "other": [1.0, 3.0, 1.0]}, "other", "basis") == 0.5
 
 
-def results() -> Results:
-    return Results(
-        "python -m bench",
-        "a directory",
-        entrants=[Entrant("other", "OtherCache", False, {}), Entrant(BASIS, "LocMemCache", True, {})],
-        missing=[Missing("absent", "AbsentCache", "ModuleNotFoundError: No module named 'absent'")],
-    )
+def test_a_row_has_a_cell_for_each_column() -> None:
+    columns = [{"one": [1.0, 9.0, 3.0], "two": [2.0, 18.0, 12.0]}, {"one": [50.0] * 3, "two": [25.0] * 3}]
+    assert medians("One", columns, "one") == ["One", "3.00", "50.0"]
+    assert ratios("One to two", columns, "one", "two") == ["One to two", "0.50", "2.00"]
 
 
-def test_a_report_names_the_command_and_what_is_left_out() -> None:
-    text = markdown(results())
-    assert "- Command: `python -m bench`" in text
-    assert "- Left out: AbsentCache: ModuleNotFoundError: No module named 'absent'" in text
-    assert "## " not in text
+def test_the_setting_names_the_command_and_what_is_left_out() -> None:
+    section = Setting("python -m bench", busy=0.25).section(left_out("AbsentCache", "No module named 'absent'"))
+    assert section.startswith("- Command: `python -m bench`\n- Date: ")
+    assert "; load average before the run 0.2\n" in section
+    assert section.endswith("\n- Left out: AbsentCache: No module named 'absent'")
 
 
-def test_calls_and_load_share_a_table() -> None:
-    run = results()
-    run.calls = {"get": {"other": [1.5, 1.5], BASIS: [3.0, 3.0]}}
-    run.load = load.Result({"other": [5e5], BASIS: [2.5e5]}, {"other": 3, BASIS: 0}, {"other": 0, BASIS: 0})
-    text = markdown(run)
-    assert "| OtherCache | 1.50 | 500,000 |" in text
-    assert "| OtherCache | 0.50 | 2.00 |" in text
-    assert "Under load OtherCache had lost 3 keys asked for and raised 0 errors." in text
-
-
-def test_growth_tells_what_was_left_out() -> None:
-    run = results()
-    run.growth = growth.Result([growth.Row("OtherCache", 10_000, 1.5, 6.25, 180.4, 1e6)], ["Too large."])
-    text = markdown(run)
-    assert "| OtherCache | 10,000 | 1.50 | 6.25 | 180 | 1,000,000 |" in text
-    assert text.endswith("Too large.\n")
-
-
-def test_hit_ratios_stand_beside_the_model() -> None:
-    run = results()
-    run.hit_ratio = [hit_ratio.Row("OtherCache", "shuffled", 9_990.6, 0.7512, 0.7534)]
-    assert "| OtherCache | shuffled | 9,991 | 75.12% | 75.34% | -0.22 |" in markdown(run)
+def test_a_report_has_a_heading_and_no_empty_sections() -> None:
+    assert Report("name", ["one", "", "two"]).text == "# Benchmark results\n\none\n\ntwo\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kt_core.database import NEVER, Cursor, Database, Entry, Record
+from kt_core.database.batch import Change
 from tests.clock import Clock
 
 LONG = [b"m" * 511, b"m" * 600]
@@ -228,23 +229,52 @@ def test_removal_by_anyone_moves_the_cursor_to_the_next(
 
 
 @pytest.mark.parametrize("key", [b"b", b"d", b"f"])
-def test_removal_by_a_cursor_that_came_backward_leaves_it_on_the_next(cursor: Cursor, key: bytes) -> None:
+def test_removal_by_a_cursor_that_came_backward_leaves_it_on_the_one_before(cursor: Cursor, key: bytes) -> None:
     cursor.jump_back(key)
     assert cursor.remove()
-    assert cursor.get_key() == {b"b": b"d", b"d": b"f", b"f": None}[key]
+    assert cursor.get_key() == {b"b": None, b"d": b"b", b"f": b"d"}[key]
 
 
-def test_a_step_from_a_removed_record_leads_beyond_it(cursor: Cursor, database: Database) -> None:
-    cursor.jump(b"d")
-    database.remove(b"d")
+def test_a_step_while_reading_goes_the_way_the_cursor_came(cursor: Cursor) -> None:
+    cursor.jump_back()
+    assert forward(cursor) == [b"f", b"d", b"b"]
+    cursor.jump()
+    cursor.step()
     assert cursor.step_back()
-    assert cursor.get_key() == b"b"
+    assert cursor.set_value(b"new", step=True)
+    assert cursor.get() is None
+
+
+def test_a_step_from_a_removed_record_skips_the_one_that_took_its_place(cursor: Cursor, database: Database) -> None:
     cursor.jump(b"b")
     database.remove(b"b")
     assert cursor.step()
     assert cursor.get_key() == b"f"
     database.remove(b"f")
     assert not cursor.step()
+
+
+def test_a_step_back_from_a_removed_record_leads_before_it(cursor: Cursor, database: Database) -> None:
+    cursor.jump(b"d")
+    database.remove(b"d")
+    assert cursor.step_back()
+    assert cursor.get_key() == b"b"
+
+
+def test_a_jump_to_a_key_takes_no_other(cursor: Cursor) -> None:
+    assert cursor.jump_to(b"d")
+    assert cursor.get_key() == b"d"
+    assert not cursor.jump_to(b"c")
+    assert cursor.get() is None
+
+
+def test_a_change_in_a_shared_transaction_moves_the_cursor_only_afterwards(cursor: Cursor, database: Database) -> None:
+    """It may be run twice, when there was no room at first."""
+    cursor.jump_back(b"d")
+    places = [place for _ in range(2) for place in database.change_all([Change(cursor.take, (), 0)])[:1]]
+    assert [place.entry.key for place in places if place.entry] == [b"d", b"f"]
+    assert cursor.stand(places[0]) == Entry(b"d", Record(b"D", NEVER))
+    assert cursor.get_key() == b"b"
 
 
 def test_clear_leaves_the_cursor_nowhere(cursor: Cursor, database: Database) -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kt_core.database import NEVER, Database, DatabaseOptions, Environment, Origin, Record
-from kt_core.database.number import add_double, decode_double, encode_double
 from kt_core.database.options import Durability
 from kt_core.errors import NotACounter
+from kt_core.number import add_double, decode_double, encode_double
 from tests.clock import Clock
 
 PREFIX = b"p" * 479

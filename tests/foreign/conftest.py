@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
 import pytest
 
+from tests.fix_servers import KINDS, running
 from tests.foreign.sources import ROOT
 
 # Seconds for one run, which takes about 25 and the first time downloads Django's source as well.
@@ -20,9 +22,12 @@ PATIENCE = 300
 class DriverRun:
     """One run of the driver, under way from the moment this is made."""
 
-    def __init__(self, backend: str, pattern: str = "*") -> None:
-        self._directory = tempfile.TemporaryDirectory()
-        location = f"embedded://{self._directory.name}/store"
+    def __init__(self, backend: str, *, server: str | None = None, pattern: str = "*") -> None:
+        self._needed = ExitStack()
+        if server is None:
+            location = f"embedded://{self._needed.enter_context(tempfile.TemporaryDirectory())}/store"
+        else:
+            location = f"kt://{self._needed.enter_context(running(server, databases=['*'] * 4))}"
         driver = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.foreign.django_driver"]
         self._process = subprocess.Popen(
             [*driver, backend, location, pattern],
@@ -53,15 +58,18 @@ class DriverRun:
         """End the run if it is still under way, and remove its store."""
         self._process.kill()
         self._process.communicate()
-        self._directory.cleanup()
+        self._needed.close()
 
+
+BACKENDS = {"sync": "kt_cache.django.KTCache", "async": "tests.foreign.async_twin.AsyncTwin"}
+STORES = ("embedded", *KINDS)
 
 RUNS = pytest.StashKey[dict[str, DriverRun]]()
 
 
 @pytest.fixture(scope="session")
 def django_runs(pytestconfig: pytest.Config) -> dict[str, DriverRun]:
-    """Return the runs by name: our backend, the same by way of its coroutines, and one that must fail."""
+    """Return the runs by name: our backend over each store, also by way of its coroutines, and one that must fail."""
     return pytestconfig.stash[RUNS]
 
 
@@ -75,17 +83,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if any(map(_waits, session.items)) and not session.config.option.collectonly:
-        session.config.stash[RUNS] = {
-            "sync": DriverRun("kt_cache.django.KTCache"),
-            "async": DriverRun("tests.foreign.async_twin.AsyncTwin"),
-            "faulty": DriverRun("tests.foreign.async_twin.ForgetfulTwin", "*.BackendTests.test_simple"),
+        runs = session.config.stash[RUNS] = {
+            "faulty": DriverRun("tests.foreign.async_twin.ForgetfulTwin", pattern="*.BackendTests.test_simple")
         }
+        for store in STORES:
+            for way, backend in BACKENDS.items():
+                runs[f"{store}, {way}"] = DriverRun(backend, server=None if store == "embedded" else store)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for name in ("sync", "async"):
-        run = config.stash.get(RUNS, {}).get(name)
-        if run and run.summary:
+    for name, run in config.stash.get(RUNS, {}).items():
+        if name != "faulty" and run.summary:
             version = run.report["django"]
             terminalreporter.write_line(f"Django {version}'s own cache tests, {name}: {run.summary}")
 

@@ -1,18 +1,19 @@
-"""Our Django backend passes Django's own cache tests, and so do its coroutines."""
+"""Our Django backend passes Django's own cache tests over every store, and so do its coroutines."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.foreign.conftest import DriverRun
+from tests.foreign.conftest import BACKENDS, STORES, DriverRun
 
 # What Django 5.2 asks of every backend: its BaseCacheTests. Later versions may add to them.
 GENERIC_TESTS = 54
 
 
-@pytest.mark.parametrize("way", ["sync", "async"])
-def test_every_test_of_django_passes(django_runs: dict[str, DriverRun], way: str) -> None:
-    report = django_runs[way].report
+@pytest.mark.parametrize("way", BACKENDS)
+@pytest.mark.parametrize("store", STORES)
+def test_every_test_of_django_passes(django_runs: dict[str, DriverRun], store: str, way: str) -> None:
+    report = django_runs[f"{store}, {way}"].report
     failed = report["failed"]
     assert not failed, "\n\n".join(f"{name}\n{text}" for name, text in failed.items())
     assert not report["skipped"]

@@ -76,7 +76,7 @@ class Counting:
 
 
 class Culling:
-    """The store makes room by the number of its records, those first that were used least recently."""
+    """The store makes room by the number of its records."""
 
     def test_below_the_limit_all_stay(self, store: Store) -> None:
         store.set_many({b"%d" % number: b"v" for number in range(9)}, None)
@@ -98,6 +98,15 @@ class Culling:
         store.cull(0, 3)
         store.cull(-1, 0)
         assert store.keys() == []
+
+    def test_thousands_are_culled_in_proportion(self, store: Store) -> None:
+        store.set_many({b"%04d" % number: b"v" for number in range(3000)}, None)
+        store.cull(3000, 2)
+        assert len(store.keys()) == pytest.approx(1500, abs=5)
+
+
+class CullingByUse(Culling):
+    """Those records go first that were used least recently, and the store counts them."""
 
     def test_old_records_go_first(self, store: Store, clock: Clock) -> None:
         for number in range(9):
@@ -123,8 +132,3 @@ class Culling:
         store.set_many({b"%d" % number: b"v" for number in range(30)}, None)
         store.cull(30, 3)
         assert store.stats().evictions == 10
-
-    def test_thousands_are_culled_in_proportion(self, store: Store) -> None:
-        store.set_many({b"%04d" % number: b"v" for number in range(3000)}, None)
-        store.cull(3000, 2)
-        assert len(store.keys()) == pytest.approx(1500, abs=5)

@@ -13,7 +13,7 @@ from kt_core.database import Database
 from kt_core.errors import StoreFull
 from tests.clock import Clock
 from tests.stores.awaited import Awaited
-from tests.stores.capabilities import Counting, Culling, SubsecondExpiry
+from tests.stores.capabilities import Counting, CullingByUse, SubsecondExpiry
 from tests.stores.contract import StoreContract
 
 SESSIONS = {"durability": "commit", "eviction": "none"}
@@ -21,7 +21,7 @@ SESSIONS = {"durability": "commit", "eviction": "none"}
 OpenStore = Callable[..., EmbeddedStore]
 
 
-class TestCache(StoreContract, SubsecondExpiry, Counting, Culling):
+class TestCache(StoreContract, SubsecondExpiry, Counting, CullingByUse):
     @pytest.fixture
     def store(self, open_store: OpenStore) -> EmbeddedStore:
         return open_store()
@@ -33,7 +33,7 @@ class TestSessions(StoreContract, SubsecondExpiry, Counting):
         return open_store(**SESSIONS)
 
 
-class TestAwaitedCache(StoreContract, SubsecondExpiry, Counting, Culling):
+class TestAwaitedCache(StoreContract, SubsecondExpiry, Counting, CullingByUse):
     @pytest.fixture
     def store(self, open_store: OpenStore, runner: asyncio.Runner) -> Awaited:
         return Awaited(open_store(), runner)

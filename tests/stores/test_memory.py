@@ -6,11 +6,11 @@ import pytest
 
 from kt_cache.stores.memory import MemoryStore
 from tests.clock import Clock
-from tests.stores.capabilities import Counting, Culling, SubsecondExpiry
+from tests.stores.capabilities import Counting, CullingByUse, SubsecondExpiry
 from tests.stores.contract import StoreContract
 
 
-class TestMemoryStore(StoreContract, SubsecondExpiry, Counting, Culling):
+class TestMemoryStore(StoreContract, SubsecondExpiry, Counting, CullingByUse):
     @pytest.fixture
     def store(self, clock: Clock) -> MemoryStore:
         return MemoryStore(clock=clock)

@@ -163,13 +163,13 @@ REFUSED_REQUESTS = {
     "second value to set": (SET + pack(">I", 2) + bytes(18) + b"\0\0" + ONE + TOO_LONG + bytes(8), TooLarge),
     "key to get": (GET + ONE + b"\0\0" + TOO_LONG, TooLarge),
     "key to remove": (REMOVE + ONE + b"\0\0" + TOO_LONG, TooLarge),
-    "key for a script": (SCRIPT + ONE + ONE + b"f" + TOO_LONG + ONE, TooLarge),
-    "value for a script": (SCRIPT + ONE + ONE + b"f" + ONE + TOO_LONG, TooLarge),
+    "key for a script": (SCRIPT + ONE + ONE + b"f" + TOO_LONG + ONE, ProtocolError),
+    "value for a script": (SCRIPT + ONE + ONE + b"f" + ONE + TOO_LONG, ProtocolError),
     "name of a script": (SCRIPT + TOO_LONG + ONE, ProtocolError),
     "key to set, no reply": (b"\xb8\0\0\0\1" + ONE + b"\0\0" + TOO_LONG + ONE + bytes(8), ProtocolError),
     "count, no reply": (b"\xb9\0\0\0\1\xff\xff\xff\xff", ProtocolError),
     "count": (SET + b"\xff\xff\xff\xff", TooLarge),
-    "count for a script": (SCRIPT + bytes(4) + b"\xff\xff\xff\xff", TooLarge),
+    "count for a script": (SCRIPT + bytes(4) + b"\xff\xff\xff\xff", ProtocolError),
 }
 REFUSED_REPLIES = {
     "another kind": (GetReply, b"\xb8", ProtocolError),

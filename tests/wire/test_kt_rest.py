@@ -151,6 +151,7 @@ HEADS = {
         b"HTTP/1.1 404 Not Found\r\n" + ANSWER + b"Content-Length: 0\r\n\r\n",
         RestReply(404, size=0),
     ),
+    "no database": (NO_DATABASE, b"HTTP/1.1 400 Bad Request\r\n" + ANSWER + b"\r\n", RestReply(400)),
 }
 
 

@@ -24,7 +24,7 @@ from kt_core.wire.kt_rpc import (
     rpc_op,
     script_failed,
 )
-from tests.wire.feeding import check_decoding, check_survives
+from tests.wire.feeding import check_decoding, check_survives, typed
 
 SERVER, DATE = b"KyotoTycoon/0.9.56b", b"Sat, 21 Nov 2026 21:08:57 GMT"
 ANSWER = b"Server: KyotoTycoon/0.9.56b\r\nDate: Sat, 21 Nov 2026 21:08:57 GMT\r\n"
@@ -79,7 +79,7 @@ def test_requests(call: RpcRequest, wire: bytes) -> None:
     assert http.encode_request(request) == wire
     check_decoding(http.RequestDecoder, wire, request)
     assert decode_request(request) == call
-    assert rpc_op(call.procedure, call.parameters).payload == wire
+    assert rpc_op(call.procedure, call.parameters, typed).payload == wire
 
 
 @pytest.mark.parametrize(("reply", "wire"), REPLIES.values(), ids=REPLIES)
@@ -222,14 +222,14 @@ def test_a_malformed_reply_is_refused(body: bytes) -> None:
 def test_only_what_changes_nothing_when_repeated_may_be_repeated() -> None:
     assert {"add", "append", "cas", "increment", "increment_double", "remove", "seize"}.isdisjoint(IDEMPOTENT)
     assert not any(procedure.startswith("cur_") for procedure in IDEMPOTENT)
-    assert rpc_op("get", {b"key": b"k"}).idempotent
-    assert not rpc_op("get", {b"key": b"k", b"SIGNAL": b"s"}).idempotent
-    assert not rpc_op("get", {b"key": b"k", b"WAIT": b"s"}).idempotent
-    assert not rpc_op("add", {}).idempotent
+    assert rpc_op("get", {b"key": b"k"}, typed).idempotent
+    assert not rpc_op("get", {b"key": b"k", b"SIGNAL": b"s"}, typed).idempotent
+    assert not rpc_op("get", {b"key": b"k", b"WAIT": b"s"}, typed).idempotent
+    assert not rpc_op("add", {}, typed).idempotent
 
 
 def test_every_exchange_has_its_own_decoder() -> None:
-    assert rpc_op("void", {}).decoder is not rpc_op("void", {}).decoder
+    assert rpc_op("void", {}, typed).decoder is not rpc_op("void", {}, typed).decoder
 
 
 COLUMNS = st.binary(max_size=20) | st.binary(min_size=250, max_size=260)
@@ -238,7 +238,7 @@ VALUES = st.dictionaries(COLUMNS, COLUMNS, max_size=4)
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), VALUES)
 def test_any_call_arrives_as_it_was(procedure: str, parameters: dict[bytes, bytes]) -> None:
-    request = http.RequestDecoder().feed(rpc_op(procedure, parameters).payload)
+    request = http.RequestDecoder().feed(rpc_op(procedure, parameters, typed).payload)
     assert isinstance(request, http.Request)
     assert decode_request(request) == RpcRequest(procedure, parameters)
 

@@ -57,7 +57,7 @@ def decode_double(value: bytes) -> float:
         return math.nan
     if whole in (INTEGER_MIN, INTEGER_MAX):
         return math.inf if whole == INTEGER_MAX else -math.inf
-    return float(whole + Fraction(fraction, _UNIT))
+    return float(whole) + float(fraction) / _UNIT  # in this order, as the server rounds
 
 
 def add_double(value: bytes, number: float) -> bytes:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kt_core.database.number import add_double, decode_double, decode_integer, encode_double, wrap_integer
 from kt_core.errors import NotACounter
+from kt_core.number import add_double, decode_double, decode_integer, encode_double, wrap_integer
 
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 UNIT = 10**15

@@ -1,0 +1,166 @@
+"""Locations: what the URL or list of URLs in a project's settings names.
+
+::
+
+    embedded://NAME                             a database of that name
+    embedded:///absolute/path                   a directory
+    kt://host[:port][,host[:port]...][/DB]      Kyoto Tycoon servers, and the number of a logical database
+    kt+unix:///absolute/path                    a server's socket on this machine
+
+Each may end in ``?option=value&...``. Servers may also be separated by semicolons, each with its own ``kt://`` or
+without, or stand in a list of any of these; a port left out is 1978.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import parse_qsl, unquote
+
+from kt_core.errors import Misconfigured, choose
+from kt_core.transport import Address
+
+Options: TypeAlias = "list[tuple[str, str]]"
+
+_PORT = 1978
+_SEPARATORS = re.compile("[,;]")
+_SERVERS = re.compile(r"[^/?#\s]+:\d+(?:/\d+)?")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^:/@\[\]\s]+))(?::(\d+))?")
+
+
+class Location(NamedTuple):
+    """The kind of location, the place or the servers that it names, and the options written into it."""
+
+    scheme: str
+    place: str | tuple[Address, ...]
+    options: Options
+
+
+def locate(location: object) -> Location:
+    """Read a location; `Misconfigured` says what to write instead."""
+    if isinstance(location, list | tuple):
+        return _locate_all([_in_a_list(item) for item in location])
+    return _locate_all([os.fspath(location) if isinstance(location, os.PathLike) else location])
+
+
+def read_servers(value: object) -> tuple[Address, ...]:
+    """Return the servers in a list, or in a text with commas or semicolons; without a database or options."""
+    if isinstance(value, str):
+        value = _SEPARATORS.split(value) if value else ()
+    if not isinstance(value, Iterable):
+        raise Misconfigured(f"{value!r} is not a list of servers: write ['host:{_PORT}', ...]")
+    servers: list[Address] = []
+    for item in value:
+        address, options = _server(str(item).strip())
+        if options:
+            raise Misconfigured(f"{item!r} is more than a server: write host:port")
+        servers.append(address)
+    return tuple(servers)
+
+
+def _locate_all(urls: list[Any]) -> Location:
+    if not urls:
+        raise Misconfigured(f"the list of servers is empty: write ['kt://host:{_PORT}', ...]")
+    scheme = ""
+    places: list[str | Address] = []
+    options: dict[str, str] = {}
+    for url in urls:
+        scheme, rest = _scheme(url)
+        place, _, query = rest.partition("?")
+        found, written = _READERS[scheme](url, place)
+        places += found
+        for name, value in [*written, *parse_qsl(query, keep_blank_values=True)]:
+            if options.setdefault(name.lower(), value) != value:
+                raise Misconfigured(f"{name} is {options[name.lower()]!r} and {value!r} in one location: write it once")
+    names = [place for place in places if isinstance(place, str)]
+    if names and len(places) > 1:
+        raise Misconfigured(f"the location {urls!r} names several databases: write one embedded://NAME, or servers")
+    servers = tuple(place for place in places if isinstance(place, Address))
+    return Location(scheme, names[0] if names else servers, list(options.items()))
+
+
+def _in_a_list(item: object) -> object:
+    return f"kt://{item}" if isinstance(item, str) and "://" not in item else item
+
+
+def _scheme(url: Any) -> tuple[str, str]:
+    """Split off the scheme, which must be one of ours."""
+    if not isinstance(url, str) or "://" not in url:
+        raise Misconfigured(
+            f"the location {url!r} is not a URL: write {_advice(url)} (embedded://NAME for a database of that name, "
+            f"embedded:///absolute/path for a directory, kt://host:{_PORT} for a server)"
+        )
+    scheme, _, rest = url.partition("://")
+    choose(_READERS, scheme, "kind of location")
+    if "#" in rest:
+        raise Misconfigured(f"the location {url!r} holds a '#': write %23 for it")
+    return scheme, rest
+
+
+def _advice(url: object) -> str:
+    text = url if isinstance(url, str) else ""
+    if all(map(_SERVERS.fullmatch, _SEPARATORS.split(text.removeprefix("kt:")))):
+        return f"kt://{text.removeprefix('kt:')}"
+    near = text.removeprefix("embedded:")
+    return f"embedded://{near if near.find('/') < 1 else 'NAME'}"
+
+
+def _embedded(url: str, place: str) -> tuple[list[str | Address], Options]:
+    name, _, path = place.partition("/")
+    if not place:
+        raise Misconfigured(f"the location {url!r} names nothing: write embedded://NAME or embedded:///path")
+    if name and path.strip("/"):
+        raise Misconfigured(f"the location {url!r} has a name and a path: write embedded:///{place} for a path")
+    return [unquote(name or place)], []
+
+
+def _kyoto(url: str, place: str) -> tuple[list[str | Address], Options]:
+    addresses: list[str | Address] = []
+    options: Options = []
+    for piece in _SEPARATORS.split(place):
+        address, written = _server(piece.strip())
+        addresses.append(address)
+        options += written
+    return addresses, options
+
+
+def _unix(url: str, place: str) -> tuple[list[str | Address], Options]:
+    return [_socket(url, place)], []
+
+
+_READERS: dict[str, Callable[[str, str], tuple[list[str | Address], Options]]] = {
+    "embedded": _embedded,
+    "kt": _kyoto,
+    "kt+unix": _unix,
+}
+
+
+def _socket(url: str, path: str) -> Address:
+    if not path.startswith("/") or path.endswith("/"):
+        raise Misconfigured(f"{url!r} has no socket's path: write kt+unix:///absolute/path")
+    return Address(path=unquote(path))
+
+
+def _server(text: str) -> tuple[Address, Options]:
+    """Return one server's address, and the logical database if one is written behind it."""
+    if text.startswith("kt+unix://"):
+        return _socket(text, text.removeprefix("kt+unix://")), []
+    host_and_port, _, database = text.removeprefix("kt://").partition("/")
+    match = _HOST.fullmatch(host_and_port)
+    if match is None or (match[3] and not 0 < int(match[3]) < 1 << 16):
+        raise Misconfigured(f"{text!r} is not a server: write {_near_server(host_and_port)}")
+    if database and not database.isdecimal():
+        raise Misconfigured(f"{database!r} in {text!r} is not the number of a database: write kt://{host_and_port}/0")
+    options = [("database", database)] if database else []
+    return Address(match[1] or match[2], int(match[3] or _PORT)), options
+
+
+def _near_server(text: str) -> str:
+    """Say how a server is written, with what can be made of a wrong one."""
+    if "@" in text:
+        return f"kt://host:{_PORT} (the protocol knows neither users nor passwords)"
+    if text.count(":") > 1:
+        return f"an IPv6 address in brackets, kt://[::1]:{_PORT}"
+    return f"kt://host:{_PORT}, with a port from 1 to {(1 << 16) - 1}"

@@ -1,0 +1,5 @@
+"""Servers in sub-processes: started, watched, and ended with the program that uses them."""
+
+from kt_core.embedded.kyoto import EmbeddedServer
+
+__all__ = ["EmbeddedServer"]

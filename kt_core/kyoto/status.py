@@ -1,0 +1,125 @@
+"""What a server says about itself and its databases: dicts of what it says, with the usual figures as attributes.
+
+Source: the Kyoto Tycoon protocol reference, sections 2.7 and 7.3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Figure: TypeAlias = int | float | str
+
+_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
+_REAL = re.compile(r"-?[0-9]+\.[0-9]+", re.ASCII)
+_DATABASE = re.compile(r"count=(-?[0-9]+) size=(-?[0-9]+) path=(.*)", re.DOTALL | re.ASCII)
+
+
+class _Figures(dict[str, Figure]):
+    """Names and figures; what reads as a number is one."""
+
+    def __init__(self, said: Mapping[bytes, bytes]) -> None:
+        super().__init__({_text(name): _figure(_text(value)) for name, value in said.items()})
+
+    def _integer(self, name: str) -> int:
+        return int(self.get(name, 0))
+
+    def _real(self, name: str) -> float:
+        return float(self.get(name, 0))
+
+    def _begin_with(self, prefix: str) -> dict[str, Figure]:
+        return {name.removeprefix(prefix): figure for name, figure in self.items() if name.startswith(prefix)}
+
+
+def _text(said: bytes) -> str:
+    return said.decode("utf-8", "surrogateescape")  # a path may have any bytes
+
+
+def _figure(text: str) -> Figure:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _REAL.fullmatch(text) else text
+
+
+class Status(_Figures):
+    """What a server says about one database."""
+
+    @property
+    def count(self) -> int:
+        """Records, with those that have expired and are not yet collected."""
+        return self._integer("count")
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._integer("size")
+
+    @property
+    def path(self) -> str:
+        """Where it is, or what kind of database in memory."""
+        return str(self.get("path", ""))
+
+    @property
+    def type(self) -> int:
+        """The number of its kind: section 7.1."""
+        return self._integer("type")
+
+
+@dataclass(frozen=True)
+class DatabaseReport:
+    """One database in a `Report`: records, bytes, and where it is."""
+
+    count: int
+    size: int
+    path: str
+
+
+class Report(_Figures):
+    """What a server says about itself."""
+
+    @property
+    def databases(self) -> list[DatabaseReport]:
+        """The databases, in the order of their indices."""
+        found = {}
+        for index, text in self._begin_with("db_").items():
+            match = _DATABASE.fullmatch(str(text))
+            if match and index.isdecimal():
+                found[int(index)] = DatabaseReport(int(match[1]), int(match[2]), match[3])
+        return [found[index] for index in sorted(found)]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """How many operations of each kind there were: set, set_misses, get, ..."""
+        return {name: int(figure) for name, figure in self._begin_with("cnt_").items()}
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes of memory of the process (rss, size, peak) and of the machine (total, free, cached)."""
+        return {name: int(figure) for name, figure in self._begin_with("sys_mem_").items()}
+
+    @property
+    def current_time(self) -> float:
+        """The server's clock, in seconds since 1970."""
+        return self._real("serv_current_time")
+
+    @property
+    def running_time(self) -> float:
+        """Seconds since the server started."""
+        return self._real("serv_running_term")
+
+    @property
+    def process_id(self) -> int:
+        """The number of the server's process."""
+        return self._integer("serv_proc_id")
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return self._integer("serv_conn_count")
+
+    @property
+    def version(self) -> str:
+        """Which server it is."""
+        return str(self.get("conf_kt_version", ""))

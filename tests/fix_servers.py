@@ -1,0 +1,102 @@
+"""Servers for tests, as a plugin of pytest: each kind that this machine has, started once and stopped at the end."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from kt_core.transport import Address
+
+DATABASES = ("*", "%")
+"""The databases of every Kyoto Tycoon server, by number; the second one keeps its keys in order."""
+
+SCRIPT = Path(__file__).with_name("procedures.lua")
+
+_COMMANDS = {"bundled": [sys.executable, "-m", "kt_core.server"], "ktserver": ["ktserver"]}
+
+KINDS = [kind for kind, (program, *_) in _COMMANDS.items() if shutil.which(program)]
+SCRIPTED = [kind for kind in KINDS if kind != "bundled"]
+
+_PATIENCE = 30  # seconds for a server to start, or to end
+
+
+@contextmanager
+def running(
+    kind: str, *arguments: str, address: Address | None = None, databases: Sequence[str] = DATABASES
+) -> Iterator[Address]:
+    """Run a server, at an address or on a free port."""
+    for _ in range(10):
+        where = address or Address(port=_free_port())
+        command = [*_COMMANDS[kind], "-host", where.host, "-port", str(where.port), "-le", *arguments, *databases]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            if _listens(process, where):
+                yield where
+                return
+        finally:
+            process.terminate()
+            process.wait(_PATIENCE)
+    raise AssertionError(f"{kind} does not start")
+
+
+def _free_port() -> int:
+    while True:
+        port = random.randrange(20_000, 32_768)  # ktserver takes none beyond
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+def _listens(process: subprocess.Popen[bytes], address: Address) -> bool:
+    """Wait until a server listens, or has ended because somebody was faster to take the port."""
+    deadline = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            address.connect(1).close()
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
+
+
+@pytest.fixture(scope="session")
+def start_kyoto() -> Iterator[Callable[[str], Address]]:
+    """Return a function that gives the address of a running server of a kind, the same for all tests."""
+    with ExitStack() as servers:
+
+        @cache
+        def start(kind: str) -> Address:
+            return servers.enter_context(running(kind))
+
+        yield start
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def kyoto(request: pytest.FixtureRequest, start_kyoto: Callable[[str], Address]) -> Address:
+    """Return the address of a running server, one of each kind."""
+    return start_kyoto(request.param)
+
+
+@pytest.fixture(scope="session", params=SCRIPTED)
+def scripted_kyoto(request: pytest.FixtureRequest) -> Iterator[Address]:
+    """Return the address of a running server with the procedures of `SCRIPT`, one of each kind that runs scripts."""
+    with running(request.param, "-scr", str(SCRIPT)) as address:
+        yield address
+
+
+def pytest_report_header() -> str:
+    return f"Kyoto Tycoon servers: {', '.join(KINDS)}"

@@ -1,0 +1,82 @@
+"""What is fuzzed: every decoder that bytes from a socket reach, on either side.
+
+The first byte of an input says in pieces of which size the rest is fed. `ProtocolError` is the answer to bytes that are
+wrong; whatever else is raised is a fault, and so is a message that depends on the pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from kt_core.errors import ProtocolError
+from kt_core.wire import http, kt_rest, kt_rpc
+from kt_core.wire.exchange import NEED_DATA, Decoder
+from kt_core.wire.kt_binary import GetReply, RemoveReply, ReplyDecoder, RequestDecoder, ScriptReply, SetReply
+
+Target = Callable[[bytes], None]
+
+
+def _messages(decoder: Decoder[Any], pieces: list[bytes]) -> list[Any]:
+    """Return what a decoder makes of pieces; None at the end is for a refusal."""
+    found: list[Any] = []
+    try:
+        for piece in pieces:
+            message = decoder.feed(piece)
+            while message is not NEED_DATA:
+                found.append(message)
+                if decoder.closing:
+                    return found
+                message = decoder.feed(b"")
+    except ProtocolError:
+        found.append(None)
+    return found
+
+
+def _fuzz(make: Callable[[], Decoder[Any]], use: Callable[[Any], object], data: bytes) -> None:
+    size, rest = data[0] + 1 if data else 1, data[1:]
+    whole = _messages(make(), [rest])
+    pieces = _messages(make(), [rest[start : start + size] for start in range(0, len(rest), size)])
+    assert whole == pieces, (whole, pieces)
+    for message in whole:
+        if message is not None:
+            with suppress(ProtocolError):
+                use(message)
+
+
+def _reply(kind: Any, data: bytes) -> None:
+    """Feed a reply to one request, which is all that a decoder of replies is asked for."""
+    decoder = ReplyDecoder(kind)
+    with suppress(ProtocolError):
+        decoder.feed(data)
+
+
+def _serve(request: http.Request) -> None:
+    """Do what a server does with a request before it looks at its databases."""
+    call = kt_rpc.decode_request(request)
+    if call is None:
+        kt_rest.decode_request(request)
+        return
+    kt_rpc.encode_reply(kt_rpc.RpcReply(200, call.parameters))
+    _ = call.database, call.cursor
+
+
+def _read(response: http.Response) -> None:
+    """Do what a client does with a response, of whichever kind."""
+    for decode in (kt_rpc.decode_reply, kt_rest.decode_reply):
+        with suppress(ProtocolError):
+            decode(response)
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "binary_requests": partial(_fuzz, RequestDecoder, lambda _: None),
+    "http_requests": partial(_fuzz, http.RequestDecoder, _serve),
+    "http_responses": partial(_fuzz, http.ResponseDecoder, _read),
+    "head_responses": partial(_fuzz, partial(http.ResponseDecoder, head=True), _read),
+    **{
+        f"{name}_replies": partial(_reply, kind)
+        for name, kind in {"set": SetReply, "remove": RemoveReply, "get": GetReply, "script": ScriptReply}.items()
+    },
+}

@@ -1,0 +1,1 @@
+"""The clients of Kyoto Tycoon servers, against every server found and against servers at fault."""

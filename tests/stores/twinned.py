@@ -1,0 +1,28 @@
+"""A store in memory that can be awaited, for what is made of stores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from kt_cache.stores.memory import MemoryStore
+from kt_cache.stores.wrapper import METHODS
+
+
+class Twinned(MemoryStore):
+    """The reference store, each method with its awaited twin."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock=clock)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name[0] != "a" or name[1:] not in METHODS:
+            raise AttributeError(name)
+        method = getattr(self, name[1:])
+
+        async def twin(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0)
+            return method(*args, **kwargs)
+
+        return twin

@@ -1,0 +1,148 @@
+"""A location names a place or servers; a mistake in it is told with what to write instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kt_cache.locations import locate, read_servers
+from kt_core.errors import Misconfigured
+from kt_core.transport import Address
+
+A, B = Address("a"), Address("b", 1979)
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ("embedded://NAME", "NAME"),
+        ("embedded://name/", "name"),
+        ("embedded://project.settings-1_a", "project.settings-1_a"),
+        ("embedded:///srv/cache", "/srv/cache"),
+        ("embedded:///srv/cache?sign=1", "/srv/cache"),
+        ("embedded:///srv/my%20cache", "/srv/my cache"),
+        ("embedded:///srv/my cache", "/srv/my cache"),
+        ("embedded:///srv/50%25", "/srv/50%"),
+        ("embedded:///srv/who%3F", "/srv/who?"),
+        ("embedded:///srv/%23one", "/srv/#one"),
+        ("embedded:///srv/caf%C3%A9", "/srv/café"),
+        ("embedded:///srv/café", "/srv/café"),
+        ("embedded:///srv/a,b;c", "/srv/a,b;c"),
+        (["embedded://name"], "name"),
+    ],
+)
+def test_a_location_names_a_place(location: object, place: str) -> None:
+    found = locate(location)
+    assert (found.scheme, found.place) == ("embedded", place)
+
+
+@pytest.mark.parametrize(
+    ("location", "servers"),
+    [
+        ("kt://a", [A]),
+        ("kt://a/", [A]),
+        ("kt://a:1978", [A]),
+        ("kt://a:1978?timeout=1", [A]),
+        ("kt://127.0.0.1:65535", [Address("127.0.0.1", 65535)]),
+        ("kt://cache-1.example.org:1", [Address("cache-1.example.org", 1)]),
+        ("kt://[::1]", [Address("::1")]),
+        ("kt://[fe80::1%eth0]:1979", [Address("fe80::1%eth0", 1979)]),
+        ("kt://a,b:1979", [A, B]),
+        ("kt://a; b:1979", [A, B]),
+        ("kt://a,kt://b:1979", [A, B]),
+        ("kt://b:1979;[::1],a", [B, Address("::1"), A]),
+        (["kt://a", "kt://b:1979"], [A, B]),
+        (("kt://a", "b:1979"), [A, B]),
+        (["a", "b:1979"], [A, B]),
+        (["kt://a,b:1979"], [A, B]),
+        ("kt+unix:///run/kt.sock", [Address(path="/run/kt.sock")]),
+        ("kt+unix:///run/my%20kt,1;2", [Address(path="/run/my kt,1;2")]),
+        (["kt+unix:///run/kt", "kt://a"], [Address(path="/run/kt"), A]),
+        ("kt://a,kt+unix:///run/kt", [A, Address(path="/run/kt")]),
+    ],
+)
+def test_a_location_names_servers(location: object, servers: list[Address]) -> None:
+    assert locate(location).place == tuple(servers)
+
+
+@pytest.mark.parametrize(
+    ("location", "options"),
+    [
+        ("kt://a", {}),
+        ("kt://a/0", {"database": "0"}),
+        ("kt://a/12?timeout=1&sign=yes", {"database": "12", "timeout": "1", "sign": "yes"}),
+        ("kt://a,b/3", {"database": "3"}),
+        ("kt://a/3;kt://b/3", {"database": "3"}),
+        ("kt://a?accept=json,raw;b", {"accept": "json,raw;b"}),
+        (["kt://a/3", "kt://b?Timeout=1"], {"database": "3", "timeout": "1"}),
+        (["kt://a/3?timeout=1", "kt://b/3?timeout=1"], {"database": "3", "timeout": "1"}),
+        ("kt+unix:///run/kt?database=1", {"database": "1"}),
+        ("embedded://name?sign", {"sign": ""}),
+        ("embedded://name?accept=json%2Craw", {"accept": "json,raw"}),
+    ],
+)
+def test_a_location_may_hold_options(location: object, options: dict[str, str]) -> None:
+    assert dict(locate(location).options) == options
+
+
+@pytest.mark.parametrize(
+    ("location", "advice"),
+    [
+        ("mycache", "embedded://mycache"),
+        ("my/cache", "embedded:///absolute/path"),
+        ("/srv/cache", "embedded:///srv/cache"),
+        ("embedded:/srv/cache", "embedded:///srv/cache"),
+        ("embedded:mycache", "embedded://mycache"),
+        ("embedded://", "embedded://NAME"),
+        ("embedded://?max_size=1g", "embedded://NAME"),
+        ("embedded://srv/cache", "embedded:///srv/cache"),
+        ("embedded://name#part", "%23"),
+        ("embedded:///srv/cache#1", "%23"),
+        ("redis://localhost:6379", "'embedded', 'kt', 'kt[+]unix'"),
+        ("embeded://name", "did you mean 'embedded'"),
+        ("kt+unx:///run/kt", "did you mean 'kt[+]unix'"),
+        ("://name", "'embedded'"),
+        (["embedded://a", "embedded://b"], "write one embedded://NAME"),
+        (["embedded://a", "kt://b"], "write one embedded://NAME, or servers"),
+        (["kt://a", "embedded://b"], "write one embedded://NAME, or servers"),
+        (Path("/srv/cache"), "embedded:///srv/cache"),
+        (3, "embedded://NAME"),
+        ("a:1978", "write kt://a:1978 "),
+        ("kt:a:1978", "write kt://a:1978 "),
+        ("a:1978,b:1979/0", "write kt://a:1978,b:1979/0 "),
+        ([], "the list of servers is empty: write ..kt://host:1978"),
+        ([None], "None is not a URL"),
+        ("kt://", "'' is not a server: write kt://host:1978"),
+        ("kt:///0", "write kt://host:1978"),
+        ("kt://:1978", "':1978' is not a server"),
+        ("kt://a:b", "'a:b' is not a server"),
+        ("kt://a:0", "with a port from 1 to 65535"),
+        ("kt://a:65536", "with a port from 1 to 65535"),
+        ("kt://a,", "'' is not a server"),
+        ("kt://a b", "'a b' is not a server"),
+        ("kt://::1", r"in brackets, kt://\[::1\]:1978"),
+        ("kt://fe80::1:1978/0", "in brackets"),
+        ("kt://user:secret@a", "neither users nor passwords"),
+        ("kt://a/cache", "'cache' in 'a/cache' is not the number of a database: write kt://a/0"),
+        ("kt://a/0/1", "'0/1' in 'a/0/1' is not the number of a database"),
+        ("kt://a/-1", "not the number of a database"),
+        ("kt://a/0#1", "%23"),
+        ("kt://a/0,b/1", "database is '0' and '1' in one location: write it once"),
+        ("kt://a/0?database=1", "database is '0' and '1'"),
+        (["kt://a?timeout=1", "kt://b?TIMEOUT=2"], "TIMEOUT is '1' and '2' in one location: write it once"),
+        ("kt+unix://", "write kt[+]unix:///absolute/path"),
+        ("kt+unix://run/kt", "write kt[+]unix:///absolute/path"),
+        ("kt+unix:///run/", "write kt[+]unix:///absolute/path"),
+    ],
+    ids=str,
+)
+def test_a_malformed_location_is_refused_with_what_to_write(location: Any, advice: str) -> None:
+    with pytest.raises(Misconfigured, match=advice):
+        locate(location)
+
+
+@pytest.mark.parametrize("value", ["a;b:1979", "a, b:1979", ["a", "b:1979"], iter(["kt://a", "kt://b:1979"])], ids=str)
+def test_servers_are_a_list_or_a_text(value: object) -> None:
+    assert read_servers(value) == (A, B)
