@@ -29,11 +29,31 @@ STORED: Final = encode_reply(SetReply(1))
 
 _NOTHING_FOUND: Final = encode_reply(GetReply(()))
 _FOUND: Final = Struct(">BIHIIq")  # opcode, hits, database, sizes of key and value, expiry
+_pack_found = _FOUND.pack
+_unpack_key, _KEY_AT = ONE_KEY.unpack_from, ONE_KEY.size
+_unpack_record, _RECORD_AT = ONE_RECORD.unpack_from, ONE_RECORD.size
 _AT_ONCE: Final = 64  # records in one call of LMDB
 
 
 class Lane:
     """What the requests to one database have in common in the present turn."""
+
+    __slots__ = (
+        "_control",
+        "_counters",
+        "_served",
+        "_turn",
+        "askers",
+        "expiries",
+        "gets",
+        "misses",
+        "notes_uses",
+        "now",
+        "open",
+        "read",
+        "rows",
+        "xt",
+    )
 
     def __init__(self, served: ServedDatabase, turn: Turn, counters: list[int]) -> None:
         self._served = served
@@ -120,12 +140,12 @@ def lanes(databases: Sequence[ServedDatabase], turn: Turn, counters: list[int]) 
 
 def get(lanes: list[Lane], data: bytes) -> bytes | None:
     """Return the reply to a request for one record, if that is all that has arrived."""
-    if len(data) < ONE_KEY.size:
+    if len(data) < _KEY_AT:
         return None
-    _, _, count, number, key_size = ONE_KEY.unpack_from(data)
-    if count != 1 or ONE_KEY.size + key_size != len(data) or key_size > LONGEST_VERBATIM or number >= len(lanes):
+    _, _, count, number, key_size = _unpack_key(data)
+    if count != 1 or _KEY_AT + key_size != len(data) or key_size > LONGEST_VERBATIM or number >= len(lanes):
         return None
-    key = data[ONE_KEY.size :]
+    key = data[_KEY_AT:]
     if key < b"\1":
         return None
     lane = lanes[number]
@@ -140,7 +160,7 @@ def get(lanes: list[Lane], data: bytes) -> bytes | None:
             if lane.notes_uses:
                 lane.note_use(key)
             value: bytes = raw[HEADER_SIZE:]
-            head: bytes = _FOUND.pack(data[0], 1, number, key_size, len(value), lane.xt(expiry))
+            head: bytes = _pack_found(data[0], 1, number, key_size, len(value), lane.xt(expiry))
             return head + key + value
     lane.misses += 1
     return _NOTHING_FOUND
@@ -148,13 +168,13 @@ def get(lanes: list[Lane], data: bytes) -> bytes | None:
 
 def put(lanes: list[Lane], data: bytes, stored: Stored) -> bool:
     """Have one record stored, if that is what has arrived, and `stored` told of it; tell whether it is."""
-    if len(data) < ONE_RECORD.size:
+    if len(data) < _RECORD_AT:
         return False
-    _, flags, count, number, key_size, value_size, xt = ONE_RECORD.unpack_from(data)
-    middle = ONE_RECORD.size + key_size
+    _, flags, count, number, key_size, value_size, xt = _unpack_record(data)
+    middle = _RECORD_AT + key_size
     if count != 1 or flags & 1 or middle + value_size != len(data) or number >= len(lanes):
         return False
-    key = data[ONE_RECORD.size : middle]
+    key = data[_RECORD_AT:middle]
     if key < b"\1" or key_size > LONGEST_VERBATIM:
         return False
     lane = lanes[number]

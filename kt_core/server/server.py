@@ -53,7 +53,7 @@ class ServerOptions:
     max_connections: int = 10_000
     max_reply: int = 1 << 30
     """The most bytes of records in one reply: a small request must not fetch more than there is memory for."""
-    spin: float = 50e-6
+    spin: float = 100e-6
     """How long it looks for the next request before it sleeps: to be woken takes as long."""
     command_directory: Path = Path()
     """Where the commands of `synchronize` are."""
