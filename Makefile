@@ -34,7 +34,7 @@ lint: $(VENV)/.ready ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready-bench ## measure against every peer found on this machine
+bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, server, client or disk)
 	$(BIN)/python -m bench $(ARGS)
 
 # pip reads dependency groups itself only since 25.1; the interpreter reads them everywhere.

@@ -84,7 +84,7 @@ FLAGS: Final[dict[str, Flag]] = {
     "-sock": Flag("PATH", _option("sock"), "a unix socket to listen on; without -port, nothing else is listened on"),
     "-tout": Flag("NUMBER", _option("timeout", _positive), "the seconds that half a request is waited for (30)"),
     "-conn": Flag("NUMBER", _option("max_connections", int), "the most connections at a time (10000)"),
-    "-spin": Flag("NUMBER", _option("spin", _microseconds), "the microseconds to look for more before sleeping (50)"),
+    "-spin": Flag("NUMBER", _option("spin", _microseconds), "the microseconds to look for more before sleeping (100)"),
     "-cmd": Flag("DIRECTORY", _option("command_directory", Path), "where the commands of `synchronize` are (.)"),
     "-log": Flag("FILE", _setting("log_path"), "where the log goes (standard output)"),
     "-li": Flag("", _level(logging.INFO), "log every request, too"),

@@ -125,4 +125,4 @@ def _told(own: ServedCursor, entry: Entry | None) -> RpcReply:
     if entry is None:
         return Failure.NO_RECORD.reply
     key, record = entry
-    return RpcReply(200, {b"key": key, b"value": record.value, **own.served.told_xt(record)})
+    return RpcReply(200, {b"key": key, b"value": record.value, **own.served.told_xt(record.expiry)})

@@ -115,10 +115,11 @@ def _get(call: Call) -> Answer:
 
 def _check(call: Call) -> Answer:
     served = call.served
-    record = served.database.get_record(call.need(b"key"))
-    if record is None:
+    found = served.database.check(call.need(b"key"))
+    if found is None:
         return Failure.NO_RECORD.reply
-    return RpcReply(200, {b"vsiz": b"%d" % len(record.value), **served.told_xt(record)})
+    size, expiry = found
+    return RpcReply(200, {b"vsiz": b"%d" % size, **served.told_xt(expiry)})
 
 
 def _seize(call: Call) -> Answer:
@@ -129,7 +130,7 @@ def _seize(call: Call) -> Answer:
 def _found(served: ServedDatabase, record: Record | None) -> RpcReply:
     if record is None:
         return Failure.NO_RECORD.reply
-    return RpcReply(200, {b"value": record.value, **served.told_xt(record)})
+    return RpcReply(200, {b"value": record.value, **served.told_xt(record.expiry)})
 
 
 def _done(_: object) -> RpcReply:

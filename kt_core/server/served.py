@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import lmdb
 
-from kt_core.database import NEVER, Database, DatabaseOptions, Environment, Record, resolve
+from kt_core.database import NEVER, Database, DatabaseOptions, Environment, resolve
 from kt_core.database.batch import Change
 from kt_core.database.housekeeping import BULK_COST
 from kt_core.database.options import SMALLEST
@@ -79,9 +79,9 @@ class ServedDatabase:
             return NEVER
         return to_expiry(xt, self._clock())
 
-    def told_xt(self, record: Record) -> dict[bytes, bytes]:
+    def told_xt(self, expiry: int) -> dict[bytes, bytes]:
         """Return what the reply to a call tells of a record's expiry: nothing if it never expires."""
-        xt = self.xt(record.expiry)
+        xt = self.xt(expiry)
         return {b"xt": b"%d" % xt} if xt < XT_MAX else {}
 
     # -- changes ---------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Staying awake for a moment after a request, since the next one often follows at once.
 
 To sleep in the kernel and be woken takes longer than to answer: a single client that waits for each reply gets more
-than twice as many from a server that looks again for 100 µs before it sleeps. Where that is in vain too often it is left
-off for a while, and where there is one processor only it would keep the clients from theirs.
+than twice as many from a server that looks again for 100 µs before it sleeps. Where that is in vain too often it is
+left off for a while, and where there is one processor only it would keep the clients from theirs.
 """
 
 from __future__ import annotations
