@@ -180,7 +180,7 @@ def test_expiry_switched_off_is_accepted_and_ignored(serve: Serve, clock: Clock)
     served = serve("%#ktopts=p")
     assert served.expiry(0) == served.expiry(-1) == served.expiry(NEVER_XT) == NEVER
     assert served.xt(NEVER) == NEVER_XT
-    assert served.told_xt(Record(b"", NEVER)) == {}
+    assert served.told_xt(NEVER) == {}
 
 
 def test_expiry_is_by_the_clock_of_the_server(serve: Serve, clock: Clock) -> None:
@@ -188,9 +188,9 @@ def test_expiry_is_by_the_clock_of_the_server(serve: Serve, clock: Clock) -> Non
     second = int(clock())
     assert served.expiry(5) == (second + 6) * 1000
     assert served.xt(served.expiry(5)) == second + 5
-    assert served.told_xt(Record(b"", served.expiry(5))) == {b"xt": b"%d" % (second + 5)}
+    assert served.told_xt(served.expiry(5)) == {b"xt": b"%d" % (second + 5)}
     assert served.xt(NEVER) == XT_MAX
-    assert served.told_xt(Record(b"", NEVER)) == {}
+    assert served.told_xt(NEVER) == {}
     clock.advance(10)
     assert served.expiry(0) == (second + 11) * 1000
 
