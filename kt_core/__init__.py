@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kt_core.embedded import EmbeddedServer
+    from kt_core.embedded import EmbeddedServer, EmbeddedTokyoTyrantServer
     from kt_core.kyoto import KT_BINARY, KT_JSON, KT_MSGPACK, KT_NONE, KT_PICKLE, AsyncKyotoTycoon, KyotoTycoon
+    from kt_core.tyrant import TT_TABLE, AsyncTokyoTyrant, QueryBuilder, TokyoTyrant
 
 __all__ = [
     "KT_BINARY",
@@ -18,12 +19,20 @@ __all__ = [
     "KT_MSGPACK",
     "KT_NONE",
     "KT_PICKLE",
+    "TT_TABLE",
     "AsyncKyotoTycoon",
+    "AsyncTokyoTyrant",
     "EmbeddedServer",
+    "EmbeddedTokyoTyrantServer",
     "KyotoTycoon",
+    "QueryBuilder",
+    "TokyoTyrant",
 ]
 
-_ELSEWHERE = {"EmbeddedServer": "kt_core.embedded"}
+_ELSEWHERE = {
+    **dict.fromkeys(("EmbeddedServer", "EmbeddedTokyoTyrantServer"), "kt_core.embedded"),
+    **dict.fromkeys(("AsyncTokyoTyrant", "QueryBuilder", "TT_TABLE", "TokyoTyrant"), "kt_core.tyrant"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "serve": Command(server.main, "run a server that speaks the protocol of Kyoto Tycoon (kt serve --help)"),
+    "serve": Command(server.main, "run a server for Kyoto Tycoon's clients, or Tokyo Tyrant's (kt serve --help)"),
 }
 
 

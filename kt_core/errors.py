@@ -7,6 +7,7 @@
     │   └── NotACounter                             the record under the key holds no number
     ├── CounterOverflow     (also OverflowError)    a counter would leave 64 bits
     ├── Misconfigured                               a setting cannot work; the text says what to write
+    ├── NotSupported                                the store, or the way it is set up, cannot do this
     ├── StoreFull                                   a bounded store that may not evict has no room
     ├── Damaged                                     the files of a database cannot be trusted
     ├── ProtocolError                               the peer's bytes are wrong
@@ -42,6 +43,10 @@ class CounterOverflow(KTError, OverflowError):
 
 class Misconfigured(KTError):
     """A setting cannot work; the message says what to write instead."""
+
+
+class NotSupported(KTError):
+    """The store cannot do what was asked, whatever the arguments; the text names it, and what can be done instead."""
 
 
 class StoreFull(KTError):

@@ -8,6 +8,7 @@ reference, section 4; the sums below keep that server's rules, its lack of norma
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from struct import Struct
 
@@ -36,16 +37,30 @@ def wrap_integer(number: int) -> int:
     return (number - INTEGER_MIN) % (1 << 64) + INTEGER_MIN
 
 
+def split_double(number: float, scaled: Callable[[float], float | Fraction]) -> tuple[int, int]:
+    """Return both parts of a double, the fraction as `scaled` makes it; infinities and NaN have forms of their own."""
+    if math.isnan(number):
+        return INTEGER_MIN, INTEGER_MIN
+    if number in _INFINITE:
+        return _INFINITE[number], 0
+    fraction, whole = math.modf(number)
+    if not INTEGER_MIN < whole < INTEGER_MAX:
+        return INTEGER_MIN, 0
+    return int(whole), int(scaled(fraction))
+
+
+def join_double(whole: int, fraction: int, unit: int) -> float:
+    """Return the double that has these parts."""
+    if whole == INTEGER_MIN and fraction == INTEGER_MIN:
+        return math.nan
+    if whole in (INTEGER_MIN, INTEGER_MAX):
+        return math.inf if whole == INTEGER_MAX else -math.inf
+    return float(whole) + float(fraction) / unit  # in this order, as the server rounds
+
+
 def encode_double(number: float) -> bytes:
     """Return the 16 bytes of a double; infinities and NaN have forms of their own."""
-    if math.isnan(number):
-        return DOUBLE.pack(INTEGER_MIN, INTEGER_MIN)
-    if number in _INFINITE:
-        return DOUBLE.pack(_INFINITE[number], 0)
-    whole = int(number)
-    if not INTEGER_MIN < whole < INTEGER_MAX:
-        return DOUBLE.pack(INTEGER_MIN, 0)
-    return DOUBLE.pack(whole, int((Fraction(number) - whole) * _UNIT))
+    return DOUBLE.pack(*split_double(number, lambda fraction: Fraction(fraction) * _UNIT))
 
 
 def decode_double(value: bytes) -> float:
@@ -53,11 +68,7 @@ def decode_double(value: bytes) -> float:
     if len(value) != DOUBLE.size:
         raise NotACounter(f"the record holds {len(value)} bytes, not the 16 of a double counter")
     whole, fraction = DOUBLE.unpack(value)
-    if whole == INTEGER_MIN and fraction == INTEGER_MIN:
-        return math.nan
-    if whole in (INTEGER_MIN, INTEGER_MAX):
-        return math.inf if whole == INTEGER_MAX else -math.inf
-    return float(whole) + float(fraction) / _UNIT  # in this order, as the server rounds
+    return join_double(whole, fraction, _UNIT)
 
 
 def add_double(value: bytes, number: float) -> bytes:

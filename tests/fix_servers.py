@@ -22,10 +22,21 @@ DATABASES = ("*", "%")
 
 SCRIPT = Path(__file__).with_name("procedures.lua")
 
-_COMMANDS = {"bundled": [sys.executable, "-m", "kt_core.server"], "ktserver": ["ktserver"]}
+_COMMANDS = {
+    "bundled": [sys.executable, "-m", "kt_core.server"],
+    "ktserver": ["ktserver"],
+    "bundled tyrant": [sys.executable, "-m", "kt_core.server", "--tyrant"],
+    "ttserver": ["ttserver"],
+}
 
-KINDS = [kind for kind, (program, *_) in _COMMANDS.items() if shutil.which(program)]
+
+def _found(*kinds: str) -> list[str]:
+    return [kind for kind in kinds if shutil.which(_COMMANDS[kind][0])]
+
+
+KINDS = _found("bundled", "ktserver")
 SCRIPTED = [kind for kind in KINDS if kind != "bundled"]
+TYRANT_KINDS = _found("bundled tyrant", "ttserver")
 
 _PATIENCE = 30  # seconds for a server to start, or to end
 
@@ -98,5 +109,21 @@ def scripted_kyoto(request: pytest.FixtureRequest) -> Iterator[Address]:
         yield address
 
 
-def pytest_report_header() -> str:
-    return f"Kyoto Tycoon servers: {', '.join(KINDS)}"
+@pytest.fixture(scope="session")
+def start_tyrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Address]]:
+    """Return a function that gives the address of a running server of a kind with a database, the same for all tests.
+
+    A database in a file is in a directory that is removed later.
+    """
+    with ExitStack() as servers:
+
+        @cache
+        def start(kind: str, database: str) -> Address:
+            path = str(tmp_path_factory.mktemp("tyrant") / database) if "." in database else database
+            return servers.enter_context(running(kind, databases=[path]))
+
+        yield start
+
+
+def pytest_report_header() -> list[str]:
+    return [f"Kyoto Tycoon servers: {', '.join(KINDS)}", f"Tokyo Tyrant servers: {', '.join(TYRANT_KINDS)}"]

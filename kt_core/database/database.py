@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import lmdb
@@ -42,6 +42,18 @@ Item = tuple[bytes, bytes, int]
 
 _BULK = 128  # records a transaction: what housekeeping reserves ahead covers the pages that so many may copy
 _BULK_BYTES = 64 << 10
+
+
+class Trace(NamedTuple):
+    """A visible record but for its value: the value's bytes, the expiry, and the last use, in absolute milliseconds.
+
+    `used` is None where uses are not noted.
+    """
+
+    key: bytes
+    size: int
+    expiry: int
+    used: float | None
 
 
 class Database:
@@ -370,7 +382,20 @@ class Database:
     def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the key of every visible record in key order, reading in batches of short transactions."""
         now = int(self._environment.clock() * 1000)
-        return (key for key, expiry in matching.walk(self._environment, self._index, prefix) if expiry > now)
+        return matching.keys(self._environment, self._index, prefix, now)
+
+    def traces(self, prefix: bytes = b"") -> Iterator[Trace]:
+        """Yield the trace of every visible record with a prefix, in key order; as `keys`, no snapshot."""
+        control = self._environment.control
+        stamps, mask = control.stamps, control.mask
+        now = int(self._environment.clock() * 1000)
+
+        def note(key: bytes, stored: bytes, raw: memoryview) -> Trace:
+            expiry, written = unpack_header(raw)
+            used = max(stamps[crc32(stored) & mask], written >> 8) if mask else None
+            return Trace(key, len(raw) - value_offset(raw), expiry, used)
+
+        return (one for one in matching.visit(self._environment, self._index, prefix, note) if one.expiry > now)
 
     def walk(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield what `match_prefix` finds, as it is found."""

@@ -109,6 +109,13 @@ class Environment:
                     found.provide(options.databases)
             return found
 
+    @staticmethod
+    def close_below(directory: Path) -> None:
+        """Close every environment that this process has open in or below a directory."""
+        with _registry_lock:
+            for environment in [each for each in _registry.values() if each.directory.is_relative_to(directory)]:
+                environment.close()
+
     # -- opening, forking, closing ---------------------------------------------------------------------
 
     def _open(self) -> None:

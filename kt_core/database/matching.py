@@ -7,16 +7,21 @@ nor keeps the writers of this process waiting. Rules: Kyoto Tycoon protocol refe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import nsmallest
 from itertools import islice
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeVar
 
 from kt_core.database.posix import compile_posix
 from kt_core.database.record import original_key, stored_prefix, unpack_header
 
 if TYPE_CHECKING:
-    from kt_core.database.environment import Environment
+    from kt_core.database.environment import Environment, View
+
+T = TypeVar("T")
+Rows: TypeAlias = "Iterator[tuple[memoryview, memoryview]]"
+"""Stored keys and records, each valid until the next one."""
+
 
 _BATCH = 512
 _LONGEST_STORED = 511
@@ -35,30 +40,58 @@ class Stat(TypedDict):
 
 def walk(environment: Environment, index: int, prefix: bytes = b"") -> Iterator[tuple[bytes, int]]:
     """Yield key and expiry of every record whose key begins with the prefix, expired ones among them."""
+    return visit(environment, index, prefix, lambda key, stored, raw: (key, unpack_header(raw)[0]))
+
+
+def visit(
+    environment: Environment, index: int, prefix: bytes, note: Callable[[bytes, bytes, memoryview], T]
+) -> Iterator[T]:
+    """Yield what is noted of every record with the prefix, given its key, its stored key and its bytes."""
+
+    def take(txn: View, rows: Rows) -> list[T]:
+        found = ((original_key(stored, raw), stored, raw) for stored, raw in rows)
+        return [note(key, bytes(stored), raw) for key, stored, raw in found if key.startswith(prefix)]
+
+    return _walk(environment, index, prefix, take)
+
+
+def keys(environment: Environment, index: int, prefix: bytes, now: int) -> Iterator[bytes]:
+    """Yield the key of every record that has the prefix and is visible at a time in milliseconds, in key order."""
+
+    def take(txn: View, rows: Rows) -> list[bytes]:
+        found = [bytes(stored) for stored, raw in rows if unpack_header(raw)[0] > now]
+        if not found or (_are_plain(found) and found[0].startswith(prefix) and found[-1].startswith(prefix)):
+            return found
+        whole = (original_key(stored, raw) for stored in found if (raw := txn.get(stored)) is not None)
+        return [key for key in whole if key.startswith(prefix)]
+
+    return _walk(environment, index, prefix, take)
+
+
+def _walk(environment: Environment, index: int, prefix: bytes, take: Callable[[View, Rows], list[T]]) -> Iterator[T]:
+    """Yield what is taken of the records with the prefix and of some behind them, batch by batch, in key order."""
     head = stored_prefix(prefix)
     position = head
     while True:
-        batch: list[tuple[bytes, int]] = []
-        last = b""
-        looked = 0
         with environment.view(index) as txn:
             at = txn.cursor()
-            if not environment.bypassed and (at.set_range(position) if position else at.first()):
-                for stored_view, raw in islice(at.iternext(), _BATCH):
-                    last = bytes(stored_view)
-                    if not last.startswith(head):
-                        break
-                    looked += 1
-                    key = original_key(last, raw)
-                    if key.startswith(prefix):
-                        batch.append((key, unpack_header(raw)[0]))
+            if environment.bypassed or not (at.set_range(position) if position else at.first()):
+                return
+            # Not gathered: two views a record would keep the garbage collector busy.
+            batch = take(txn, islice(at.iternext(), _BATCH))
+            last = bytes(at.key())  # the batch's, or nothing at the end
         yield from batch
-        if looked < _BATCH:
+        if not last or not last.startswith(head):
             return
         position = last + b"\0"
         if len(position) > _LONGEST_STORED:
             # No longer key can follow the longest one before its successor.
             position = _successor(last)
+
+
+def _are_plain(stored: list[bytes]) -> bool:
+    """Tell whether keys in their order are stored as they are, as nearly all are."""
+    return bool(stored[0][0]) and len(max(stored, key=len)) < _LONGEST_STORED
 
 
 def _successor(stored: bytes) -> bytes:

@@ -9,7 +9,7 @@ from kt_core.embedded.manager import Manager
 from kt_core.embedded.starting import Program, Settings
 from kt_core.embedded.supervisor import RESTART_DELAYS
 from kt_core.kyoto import KT_BINARY, KyotoTycoon
-from kt_core.kyoto.serializers import Serializer
+from kt_core.serializers import Serializer
 
 _PROGRAM: Final = Program(
     bundled=("-m", "kt_core.server"),

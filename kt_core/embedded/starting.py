@@ -38,7 +38,8 @@ _PORTS: Final = 10
 _FREE_PORTS: Final = range(16384, 32768)
 _ASK_EVERY: Final = 0.01
 _PROBE_TIMEOUT: Final = 1.0
-_LEVELS: Final = {"[ERROR]": logging.ERROR, "[SYSTEM]": logging.INFO, "[INFO]": logging.INFO, "[DEBUG]": logging.DEBUG}
+_NAMES: Final = {"ERROR": logging.ERROR, "SYSTEM": logging.INFO, "INFO": logging.INFO, "DEBUG": logging.DEBUG}
+_LEVELS: Final = {mark: level for name, level in _NAMES.items() for mark in (f"[{name}]", f"\t{name}\t")}
 _OURS: Final = {
     "-host": "write host=",
     "-port": "write port=",
@@ -73,6 +74,8 @@ class Program(Generic[ClientT]):
     """Takes host and port, and by name the `path` of a unix socket, a `serializer` and a `timeout`."""
     process_id: Callable[[ClientT], int]
     """Asks a server for its process id."""
+    has_database: Callable[[ClientT], bool] = lambda client: True
+    """Asks a server whether it could open its database."""
 
 
 @dataclass(frozen=True)
@@ -201,15 +204,19 @@ class Starter(Generic[ClientT]):
     def _await_answer(self, child: Child, address: Address, deadline: float, stop: Stop) -> None:
         while True:
             with suppress(KTError, ValueError):  # who knows what it is that answers
-                if self._process_id(address) == child.pid:
-                    return
+                process_id, has_database = self._ask(address)
+                if process_id == child.pid:
+                    break
             if child.wait(_ASK_EVERY, stop.fileno()) or child.ended or time.monotonic() >= deadline:
                 raise self._failure(child, address.port, stop)
+        if not has_database:
+            child.wait(_ASK_EVERY, stop.fileno())  # to hear what it has written
+            raise ConnectionFailed(f"{self.name} cannot open its database{_said(child)}")
 
-    def _process_id(self, address: Address) -> int:
+    def _ask(self, address: Address) -> tuple[int, bool]:
         client = self._program.client(address.host, address.port, path=address.path, timeout=_PROBE_TIMEOUT)
         try:
-            return self._program.process_id(client)
+            return self._program.process_id(client), self._program.has_database(client)
         finally:
             client.close()
 
@@ -220,16 +227,20 @@ class Starter(Generic[ClientT]):
         written = "\n".join(child.last_lines)
         if child.ended and port and (self._program.bind_error in written or _is_taken(self._settings.host, port)):
             return self._taken(port)
-        said = f":\n{written}" if written else "; it wrote nothing"
         if child.ended:
-            return ConnectionFailed(f"{self.name} {child.fate} before it answered{said}")
-        return Timeout(f"{self.name} did not answer within {self._settings.timeout:g} s{said}")
+            return ConnectionFailed(f"{self.name} {child.fate} before it answered{_said(child)}")
+        return Timeout(f"{self.name} did not answer within {self._settings.timeout:g} s{_said(child)}")
 
     def _taken(self, port: int) -> PortTaken:
         return PortTaken(
             f"port {port} of {self._settings.host} is taken: end the process that listens there, write another port, "
             "or None for a free one"
         )
+
+
+def _said(child: Child) -> str:
+    written = "\n".join(child.last_lines)
+    return f":\n{written}" if written else "; it wrote nothing"
 
 
 def _find(server: str) -> str | None:

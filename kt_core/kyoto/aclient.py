@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from types import TracebackType
 from typing import Any
 
-from kt_core.aio import AsyncPool, async_pool_for
-from kt_core.kyoto.base import Client
-from kt_core.kyoto.calls import Details, Key, Origin, Record, key_and_db, merged
+from kt_core.calls import Key, merged
+from kt_core.client import AwaitedClient
+from kt_core.kyoto.base import KyotoClient
+from kt_core.kyoto.calls import Details, Origin, Record, key_and_db
 from kt_core.kyoto.cursor import AsyncCursor
 from kt_core.kyoto.expiry import ExpireTime
 from kt_core.kyoto.status import Report, Status
 
 
-class AsyncKyotoTycoon(Client):
+class AsyncKyotoTycoon(KyotoClient, AwaitedClient):
     """A `KyotoTycoon` whose methods are awaited, to be shared by the tasks of any number of event loops.
 
     The methods are those of `KyotoTycoon`, where they are described. ``await client.size`` and ``await client["key"]``
     read, ``async for key in client`` iterates; the rest of a mapping's forms cannot be awaited. Each event loop has
     connections of its own, which are closed when it is.
     """
-
-    _last: tuple[weakref.ref[asyncio.AbstractEventLoop], AsyncPool] | None = None
-
-    @property
-    def _pool(self) -> AsyncPool:
-        loop, last = asyncio.get_running_loop(), self._last
-        if last is not None and last[0]() is loop:
-            return last[1]
-        pool = async_pool_for(self._options)
-        self._last = weakref.ref(loop), pool
-        return pool
 
     # -- records -----------------------------------------------------------------------------------------
 
@@ -219,18 +206,3 @@ class AsyncKyotoTycoon(Client):
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self.iter_keys()
-
-    # -- the client itself -------------------------------------------------------------------------------
-
-    async def close(self) -> None:
-        self._pool.close()
-
-    close_all = close
-
-    async def __aenter__(self) -> AsyncKyotoTycoon:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Self
 
+from kt_core.client import MAX_CONNECTIONS, Client
 from kt_core.kyoto.calls import Calls
-from kt_core.kyoto.serializers import KT_BINARY, Serializer
-from kt_core.pool import PoolOptions
+from kt_core.serializers import KT_BINARY, Serializer
 from kt_core.transport import Address
 
-MAX_CONNECTIONS: Final = 64
 
-
-class Client:
+class KyotoClient(Client):
     """Options, and the operations that they make."""
 
     def __init__(
@@ -29,20 +27,9 @@ class Client:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._calls = Calls(serializer, decode_keys, default_db)
-        self._options = PoolOptions(
-            Address(host, port, path),
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            max_connections=max_connections,
-        )
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._options.address}>"
+        self._use(Address(host, port, path), timeout, connect_timeout, max_connections)
 
     def set_database(self, db: int) -> Self:
         """Make another database the default one, for whoever uses the client; return it."""
         self._calls.set_database(db)
         return self
-
-    def checkin(self) -> None:
-        """Do nothing: a connection is back in the pool when a method returns."""

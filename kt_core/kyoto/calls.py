@@ -10,20 +10,20 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
+from kt_core.calls import BaseCalls, Key, encode_key, encode_keys
 from kt_core.errors import InvalidInput, NotACounter
 from kt_core.kyoto import operations as ops
 from kt_core.kyoto.expiry import ExpireTime, from_xt, to_xt
-from kt_core.kyoto.serializers import Serializer, choose_serializer, dump_bytes, dump_plain
 from kt_core.kyoto.status import Report, Status
-from kt_core.kyoto.text import decode_text, encode_text, not_text
 from kt_core.number import decode_double, decode_integer
+from kt_core.serializers import Serializer, choose_serializer, dump_bytes, dump_plain
+from kt_core.text import decode_text, encode_text
 from kt_core.wire.exchange import Flow, Op
 from kt_core.wire.kt_items import Key as BytesKey
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-Key: TypeAlias = str | bytes
 Origin: TypeAlias = float | Literal["try", "set"] | None
 
 _INT64: Final = range(-(1 << 63), 1 << 63)
@@ -46,16 +46,13 @@ class Details(NamedTuple):
     expire_time: int | None
 
 
-class Calls:
+class Calls(BaseCalls):
     """The operations of one client; `default_db` is the database meant where none is named."""
 
     def __init__(self, serializer: str | Serializer, decode_keys: bool, default_db: int) -> None:
+        super().__init__(choose_serializer(serializer), decode_keys)
         self.set_database(default_db)
-        chosen = choose_serializer(serializer)
-        self._dumps = chosen.dumps
-        self._loads = chosen.loads
         self._utf = decode_keys
-        self._name: Callable[[bytes], Any] = decode_text if decode_keys else bytes
         self._texts = self._name is self._loads is decode_text
 
     def set_database(self, db: int) -> None:
@@ -68,32 +65,32 @@ class Calls:
     # -- many records, or one ----------------------------------------------------------------------------
 
     def get(self, key: Key, db: int | None) -> Op[Any]:
-        return ops.get(self.index(db), _key(key), self._found)
+        return ops.get(self.index(db), encode_key(key), self._found)
 
     def get_bytes(self, key: Key, db: int | None) -> Op[bytes | None]:
-        return _if_found(ops.get(self.index(db), _key(key)), lambda found: found.value)
+        return _if_found(ops.get(self.index(db), encode_key(key)), lambda found: found.value)
 
     def get_int(self, key: Key, db: int | None) -> Op[int | None]:
-        return _if_found(ops.get(self.index(db), _key(key)), lambda found: decode_integer(found.value))
+        return _if_found(ops.get(self.index(db), encode_key(key)), lambda found: decode_integer(found.value))
 
     def get_double(self, key: Key, db: int | None) -> Op[float | None]:
-        return _if_found(ops.get(self.index(db), _key(key)), lambda found: decode_double(found.value))
+        return _if_found(ops.get(self.index(db), encode_key(key)), lambda found: decode_double(found.value))
 
     def get_record(self, key: Key, db: int | None) -> Op[Record | None]:
-        op = ops.get(self.index(db), _key(key))
+        op = ops.get(self.index(db), encode_key(key))
         return _if_found(op, lambda found: Record(self._loads(found.value), from_xt(found.xt)))
 
     def expire_time(self, key: Key, db: int | None) -> Op[int | None]:
-        return _if_found(ops.check(self.index(db), _key(key)), lambda size_and_xt: from_xt(size_and_xt[1]))
+        return _if_found(ops.check(self.index(db), encode_key(key)), lambda size_and_xt: from_xt(size_and_xt[1]))
 
     def length(self, key: Key, db: int | None) -> Op[int | None]:
-        return _if_found(ops.check(self.index(db), _key(key)), lambda size_and_xt: size_and_xt[0])
+        return _if_found(ops.check(self.index(db), encode_key(key)), lambda size_and_xt: size_and_xt[0])
 
     def exists(self, key: Key, db: int | None) -> Op[bool]:
-        return ops.check(self.index(db), _key(key)).then(lambda size_and_xt: size_and_xt is not None)
+        return ops.check(self.index(db), encode_key(key)).then(lambda size_and_xt: size_and_xt is not None)
 
     def get_bulk(self, keys: Iterable[Key], db: int | None) -> Op[dict[Any, Any]]:
-        index, names = self.index(db), _keys(keys)
+        index, names = self.index(db), encode_keys(keys)
         return ops.fetch_texts(index, names) if self._texts else ops.fetch(index, names, self._records)
 
     def get_bulk_details(self, keys: Iterable[tuple[int, Key]]) -> Op[list[Details]]:
@@ -104,30 +101,30 @@ class Calls:
         )
 
     def set(self, key: Key, value: Any, db: int | None, expire_time: ExpireTime, no_reply: bool) -> Op[int]:
-        return ops.put(self.index(db), _key(key), self._dumps(value), to_xt(expire_time), no_reply=no_reply)
+        return ops.put(self.index(db), encode_key(key), self._dumps(value), to_xt(expire_time), no_reply=no_reply)
 
     def set_bytes(self, key: Key, value: bytes, db: int | None, expire_time: ExpireTime, no_reply: bool) -> Op[int]:
-        return ops.put(self.index(db), _key(key), dump_bytes(value), to_xt(expire_time), no_reply=no_reply)
+        return ops.put(self.index(db), encode_key(key), dump_bytes(value), to_xt(expire_time), no_reply=no_reply)
 
     def set_bulk(self, data: Mapping[Key, Any], db: int | None, expire_time: ExpireTime, no_reply: bool) -> Op[int]:
         db, xt, dumps = self.index(db), to_xt(expire_time), self._dumps
-        return ops.set_bulk([(db, _key(key), dumps(value), xt) for key, value in data.items()], no_reply=no_reply)
+        return ops.set_bulk([(db, encode_key(key), dumps(value), xt) for key, value in data.items()], no_reply=no_reply)
 
     def set_bulk_details(self, records: Iterable[tuple[int, Key, Any, ExpireTime]], no_reply: bool) -> Op[int]:
         return ops.set_bulk(
             [
-                (_index(db), _key(key), self._dumps(value), to_xt(expire_time))
+                (_index(db), encode_key(key), self._dumps(value), to_xt(expire_time))
                 for db, key, value, expire_time in records
             ],
             no_reply=no_reply,
         )
 
     def remove(self, key: Key, db: int | None, no_reply: bool) -> Op[int]:
-        return ops.remove_bulk(((self.index(db), _key(key)),), no_reply=no_reply)
+        return ops.remove_bulk(((self.index(db), encode_key(key)),), no_reply=no_reply)
 
     def remove_bulk(self, keys: Iterable[Key], db: int | None, no_reply: bool) -> Op[int]:
         index = self.index(db)
-        return ops.remove_bulk([(index, key) for key in _keys(keys)], no_reply=no_reply)
+        return ops.remove_bulk([(index, key) for key in encode_keys(keys)], no_reply=no_reply)
 
     def remove_bulk_details(self, keys: Iterable[tuple[int, Key]], no_reply: bool) -> Op[int]:
         return ops.remove_bulk(_keys_and_databases(keys), no_reply=no_reply)
@@ -135,25 +132,25 @@ class Calls:
     # -- one record, if it is as expected ----------------------------------------------------------------
 
     def add(self, key: Key, value: Any, db: int | None, expire_time: ExpireTime) -> Op[bool]:
-        return ops.add(self.index(db), _key(key), self._dumps(value), to_xt(expire_time))
+        return ops.add(self.index(db), encode_key(key), self._dumps(value), to_xt(expire_time))
 
     def replace(self, key: Key, value: Any, db: int | None, expire_time: ExpireTime) -> Op[bool]:
-        return ops.replace(self.index(db), _key(key), self._dumps(value), to_xt(expire_time))
+        return ops.replace(self.index(db), encode_key(key), self._dumps(value), to_xt(expire_time))
 
     def append(self, key: Key, value: Any, db: int | None, expire_time: ExpireTime) -> Op[bool]:
-        return ops.append(self.index(db), _key(key), self._dumps(value), to_xt(expire_time))
+        return ops.append(self.index(db), encode_key(key), self._dumps(value), to_xt(expire_time))
 
     def seize(self, key: Key, db: int | None) -> Op[Any]:
-        return _if_found(ops.seize(self.index(db), _key(key)), self._value)
+        return _if_found(ops.seize(self.index(db), encode_key(key)), self._value)
 
     def cas(self, key: Key, old: Any, new: Any, db: int | None, expire_time: ExpireTime) -> Op[bool]:
         if old is None and new is None:
             raise InvalidInput("cas() from no record to none: write exists() to ask whether there is one")
         before, after = (None if value is None else self._dumps(value) for value in (old, new))
-        return ops.cas(self.index(db), _key(key), before, after, to_xt(expire_time))
+        return ops.cas(self.index(db), encode_key(key), before, after, to_xt(expire_time))
 
     def touch(self, key: Key, expire_time: ExpireTime, db: int | None) -> Flow[bool]:
-        index, name, xt = self.index(db), _key(key), to_xt(expire_time)
+        index, name, xt = self.index(db), encode_key(key), to_xt(expire_time)
         while (found := (yield ops.get(index, name))) is not None:
             if (yield ops.cas(index, name, found.value, found.value, xt)):
                 return True
@@ -163,7 +160,7 @@ class Calls:
         for number in _numbers(n, orig):
             if not isinstance(number, int) or number not in _INT64:
                 raise InvalidInput(f"{number!r} is not an integer of 64 bits; incr_double() adds others")
-        op = ops.increment(self.index(db), _key(key), n, orig, to_xt(expire_time))
+        op = ops.increment(self.index(db), encode_key(key), n, orig, to_xt(expire_time))
         return op.then(lambda result: _counted(result, key, orig))
 
     def incr_double(
@@ -172,19 +169,19 @@ class Calls:
         for number in _numbers(n, orig):
             if not isinstance(number, int | float) or math.isnan(number):
                 raise InvalidInput(f"{number!r} is not a number")
-        op = ops.increment_double(self.index(db), _key(key), n, orig, to_xt(expire_time))
+        op = ops.increment_double(self.index(db), encode_key(key), n, orig, to_xt(expire_time))
         return op.then(lambda result: _counted(result, key, orig))
 
     # -- whole databases ---------------------------------------------------------------------------------
 
     def match_prefix(self, prefix: Key, max_keys: int | None, db: int | None) -> Op[list[Any]]:
-        return ops.match_prefix(self.index(db), _key(prefix), max_keys).then(self._names)
+        return ops.match_prefix(self.index(db), encode_key(prefix), max_keys).then(self._names)
 
     def match_regex(self, regex: Key, max_keys: int | None, db: int | None) -> Op[list[Any]]:
-        return ops.match_regex(self.index(db), _key(regex), max_keys).then(self._names)
+        return ops.match_regex(self.index(db), encode_key(regex), max_keys).then(self._names)
 
     def match_similar(self, origin: Key, distance: int | None, max_keys: int | None, db: int | None) -> Op[list[Any]]:
-        op = ops.match_similar(self.index(db), _key(origin), distance, utf=self._utf, limit=max_keys)
+        op = ops.match_similar(self.index(db), encode_key(origin), distance, utf=self._utf, limit=max_keys)
         return op.then(self._names)
 
     def clear(self, db: int | None) -> Op[bool]:
@@ -204,18 +201,18 @@ class Calls:
 
     def script(self, name: str, data: Mapping[Key, Any], encode_values: bool, no_reply: bool) -> Op[dict[Any, Any]]:
         dumps, loads = (self._dumps, self._loads) if encode_values else (dump_plain, bytes)
-        pairs = [(_key(key), dumps(value)) for key, value in data.items()]
-        return ops.play_script(_key(name), pairs, no_reply=no_reply).then(
+        pairs = [(encode_key(key), dumps(value)) for key, value in data.items()]
+        return ops.play_script(encode_key(name), pairs, no_reply=no_reply).then(
             lambda results: {self._name(key): loads(value) for key, value in results}
         )
 
     # -- cursors -----------------------------------------------------------------------------------------
 
     def jump(self, cursor: int, key: Key | None, db: int | None) -> Op[bool]:
-        return ops.cursor_jump(cursor, self.index(db), None if key is None else _key(key))
+        return ops.cursor_jump(cursor, self.index(db), None if key is None else encode_key(key))
 
     def jump_back(self, cursor: int, key: Key | None, db: int | None) -> Op[bool]:
-        return ops.cursor_jump_back(cursor, self.index(db), None if key is None else _key(key))
+        return ops.cursor_jump_back(cursor, self.index(db), None if key is None else encode_key(key))
 
     def current(self, cursor: int, step: bool) -> Op[tuple[Any, Any] | None]:
         return _if_found(ops.cursor_get(cursor, step=step), self._item)
@@ -256,19 +253,9 @@ class Calls:
     def _item(self, entry: tuple[bytes, ops.Found]) -> tuple[Any, Any]:
         return self._name(entry[0]), self._loads(entry[1].value)
 
-    def _names(self, keys: list[bytes]) -> list[Any]:
-        return [self._name(key) for key in keys]
-
 
 def _if_found(op: Op[S | None], change: Callable[[S], T]) -> Op[T | None]:
     return op.then(lambda found: None if found is None else change(found))
-
-
-def merged(data: Mapping[Key, Any] | None, kwargs: Mapping[str, Any]) -> dict[Key, Any]:
-    """Return what a mapping and keyword arguments say together."""
-    every: dict[Key, Any] = dict(data or {})
-    every.update(kwargs)
-    return every
 
 
 def key_and_db(key_or_keydb: Key | tuple[Key, int | None]) -> tuple[Key, int | None]:
@@ -280,27 +267,6 @@ def key_and_db(key_or_keydb: Key | tuple[Key, int | None]) -> tuple[Key, int | N
     return key_or_keydb
 
 
-def _key(key: Key) -> bytes:
-    if isinstance(key, str):
-        try:
-            return key.encode()
-        except UnicodeEncodeError as error:
-            raise not_text(error) from None
-    if isinstance(key, bytes):
-        return key
-    raise InvalidInput(f"a key is str or bytes, not {type(key).__name__}: write str({key!r})")
-
-
-def _keys(keys: Iterable[Key]) -> list[bytes]:
-    if isinstance(keys, str | bytes):
-        raise InvalidInput(f"{keys!r} is one key: write a list of keys")
-    every: list[Any] = list(keys)
-    try:
-        return [key.encode() for key in every]  # a third of the time
-    except (AttributeError, UnicodeEncodeError):
-        return [_key(key) for key in every]
-
-
 def _index(db: int) -> int:
     if isinstance(db, int) and 0 <= db <= _LAST_INDEX:
         return db
@@ -308,7 +274,7 @@ def _index(db: int) -> int:
 
 
 def _keys_and_databases(keys: Iterable[tuple[int, Key]]) -> list[BytesKey]:
-    return [(_index(db), _key(key)) for db, key in keys]
+    return [(_index(db), encode_key(key)) for db, key in keys]
 
 
 def _numbers(n: float, orig: Origin) -> list[object]:

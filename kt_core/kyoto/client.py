@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
-from types import TracebackType
 from typing import Any
 
+from kt_core.calls import Key, merged
+from kt_core.client import WaitingClient
 from kt_core.errors import InvalidInput
-from kt_core.kyoto.base import Client
-from kt_core.kyoto.calls import Details, Key, Origin, Record, key_and_db, merged
+from kt_core.kyoto.base import KyotoClient
+from kt_core.kyoto.calls import Details, Origin, Record, key_and_db
 from kt_core.kyoto.cursor import Cursor
 from kt_core.kyoto.expiry import ExpireTime
 from kt_core.kyoto.status import Report, Status
-from kt_core.pool import Pool, pool_for
 
 
-class KyotoTycoon(Client):
+class KyotoTycoon(KyotoClient, WaitingClient):
     """A client of a Kyoto Tycoon server, to be shared by the threads of a process.
 
-    `serializer` is one of the names in `kt_core.kyoto.serializers`, or an object with `dumps` and `loads`. Keys are str
+    `serializer` is one of the names in `kt_core.serializers`, or an object with `dumps` and `loads`. Keys are str
     or bytes; with `decode_keys` those that the server gives are str, unless they are not UTF-8. `timeout` is the
     seconds that one exchange with the server may take, None for any time; `connect_timeout`, the same for connecting.
     `default_db` is the index of the database that is meant where `db` is None. `path` is a unix socket to connect to
@@ -36,10 +35,6 @@ class KyotoTycoon(Client):
     `Timeout` for a server that is not there, `ServerError` for one that refuses, `ProtocolError` for one that talks
     nonsense.
     """
-
-    @cached_property
-    def _pool(self) -> Pool:
-        return pool_for(self._options)
 
     # -- records -----------------------------------------------------------------------------------------
 
@@ -292,19 +287,3 @@ class KyotoTycoon(Client):
 
     def __iter__(self) -> Iterator[Any]:
         return self.iter_keys()
-
-    # -- the client itself -------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """Close the connections that are not in use; the client can be used again."""
-        self._pool.close()
-
-    close_all = close
-
-    def __enter__(self) -> KyotoTycoon:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 
 from kt_core.aio import AsyncConnection, AsyncPool
+from kt_core.calls import Key
 from kt_core.errors import KTError
 from kt_core.kyoto import operations as ops
-from kt_core.kyoto.calls import Calls, Key
+from kt_core.kyoto.calls import Calls
 from kt_core.kyoto.expiry import ExpireTime
 from kt_core.pool import BasePool, Pool
 from kt_core.transport import BaseConnection, Connection

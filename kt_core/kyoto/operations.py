@@ -9,6 +9,7 @@ Source: the Kyoto Tycoon protocol reference, sections 1 to 6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final, Literal, TypeVar
 
 from kt_core.errors import ProtocolError, ServerError
@@ -309,12 +310,12 @@ def cursor_delete(cursor: int) -> Op[bool]:
 
 def scan_keys(cursor: int, count: int = SCAN_BATCH) -> Op[list[bytes]]:
     """Return the next keys in one round trip, fewer than asked for at the end."""
-    return _pipeline([cursor_get_key(cursor, step=True) for _ in range(count)])
+    return together([cursor_get_key(cursor, step=True) for _ in range(count)]).then(_until_none)
 
 
 def scan_entries(cursor: int, count: int = SCAN_BATCH) -> Op[list[tuple[bytes, Found]]]:
     """Return the next keys and records in one round trip, fewer than asked for at the end."""
-    return _pipeline([cursor_get(cursor, step=True) for _ in range(count)])
+    return together([cursor_get(cursor, step=True) for _ in range(count)]).then(_until_none)
 
 
 def _cursor_call(
@@ -329,6 +330,23 @@ def _entry(reply: RpcReply) -> tuple[bytes, Found] | None:
 
 def _key(reply: RpcReply) -> bytes | None:
     return _field(reply, b"key") if _good(reply) else None
+
+
+# --- Several at once
+
+
+def together(calls: Iterable[Op[T]]) -> Op[list[T]]:
+    """Return the exchange that sends several calls at once and gives all their results.
+
+    Send a few dozen: nobody reads the replies to the first while the last are still being sent.
+    """
+    every = list(calls)
+
+    def results(replies: list[RpcReply]) -> list[T]:
+        return [op.finish(reply) for op, reply in zip(every, replies, strict=True)]
+
+    payload = b"".join([op.payload for op in every])
+    return Op(payload, _Replies(len(every)), all(op.idempotent for op in every), results)
 
 
 class _Replies:
@@ -358,18 +376,5 @@ class _Replies:
         return self._found
 
 
-def _pipeline(ops: Iterable[Op[T | None]]) -> Op[list[T]]:
-    """Return the exchange that sends several calls at once, and of their results gives those before the first None."""
-    every = list(ops)
-    finish = every[0].finish
-
-    def results(replies: list[RpcReply]) -> list[T]:
-        found: list[T] = []
-        for reply in replies:
-            result = finish(reply)
-            if result is None:
-                break
-            found.append(result)
-        return found
-
-    return Op(b"".join([op.payload for op in every]), _Replies(len(every)), False, results)
+def _until_none(results: list[T | None]) -> list[T]:
+    return list(takewhile(lambda result: result is not None, results))  # type: ignore[arg-type]

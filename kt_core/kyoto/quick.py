@@ -12,7 +12,7 @@ from struct import Struct, error
 from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from kt_core.errors import ServerError
-from kt_core.kyoto.text import decode_text
+from kt_core.text import decode_text
 from kt_core.wire.exchange import REQUEST_LIMITS, NeedData, Op
 from kt_core.wire.kt_binary import (
     GET_BULK,
@@ -128,6 +128,8 @@ class _Decoder:
         if general is None:
             general = self._general = ReplyDecoder(kind)
         reply = general.feed(data)
+        if isinstance(reply, NeedData):  # until then the rest is all that there is, and copied each time
+            return reply
         self.closing, self.rest = general.closing, general.rest
         if isinstance(reply, ErrorReply):
             raise refused()  # here already: the server closes the connection, too

@@ -6,44 +6,14 @@ Source: the Kyoto Tycoon protocol reference, sections 2.7 and 7.3.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
-Figure: TypeAlias = int | float | str
+from kt_core.figures import Figures
 
-_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-_REAL = re.compile(r"-?[0-9]+\.[0-9]+", re.ASCII)
 _DATABASE = re.compile(r"count=(-?[0-9]+) size=(-?[0-9]+) path=(.*)", re.DOTALL | re.ASCII)
 
 
-class _Figures(dict[str, Figure]):
-    """Names and figures; what reads as a number is one."""
-
-    def __init__(self, said: Mapping[bytes, bytes]) -> None:
-        super().__init__({_text(name): _figure(_text(value)) for name, value in said.items()})
-
-    def _integer(self, name: str) -> int:
-        return int(self.get(name, 0))
-
-    def _real(self, name: str) -> float:
-        return float(self.get(name, 0))
-
-    def _begin_with(self, prefix: str) -> dict[str, Figure]:
-        return {name.removeprefix(prefix): figure for name, figure in self.items() if name.startswith(prefix)}
-
-
-def _text(said: bytes) -> str:
-    return said.decode("utf-8", "surrogateescape")  # a path may have any bytes
-
-
-def _figure(text: str) -> Figure:
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return float(text) if _REAL.fullmatch(text) else text
-
-
-class Status(_Figures):
+class Status(Figures):
     """What a server says about one database."""
 
     @property
@@ -76,7 +46,7 @@ class DatabaseReport:
     path: str
 
 
-class Report(_Figures):
+class Report(Figures):
     """What a server says about itself."""
 
     @property

@@ -1,4 +1,4 @@
-"""The command line of the server: `ktserver`'s flags, and a few of its own.
+"""The command line of the server: which program is run, `ktserver`'s flags, and running it.
 
 Source: the Kyoto Tycoon protocol reference, section 12.1.
 """
@@ -12,91 +12,29 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from kt_core.errors import KTError, Misconfigured, choose
+from kt_core.errors import KTError, Misconfigured
 from kt_core.server import log
+from kt_core.server.flags import SHARED, Flag, Program, Settings, ignore, level, option, read
 from kt_core.server.orphan import end_with
 from kt_core.server.report import PROTOCOL
 from kt_core.server.server import Server, ServerOptions
+from kt_core.server.service import Service
+from kt_core.server.tyrant.command import TYRANT
 
 logger = logging.getLogger("kt_core.server")
 
-
-@dataclass
-class Settings:
-    """What a command line says."""
-
-    options: dict[str, Any] = field(default_factory=dict)
-    """Those of `ServerOptions`."""
-    level: int = log.SYSTEM
-    log_path: str | None = None
-    pid_path: str | None = None
-    ready: int | None = None
-    parent: int | None = None
-    show: str | None = None
-
-
-class Flag(NamedTuple):
-    """A flag: whether an argument follows, what it does to the settings, and what its help says."""
-
-    takes: str
-    apply: Callable[[Settings, str], None]
-    help: str
-
-
-def _option(name: str, read: Callable[[str], Any] = str) -> Callable[[Settings, str], None]:
-    def apply(settings: Settings, text: str) -> None:
-        settings.options[name] = read(text)
-
-    return apply
-
-
-def _setting(name: str, read: Callable[[str], Any] = str) -> Callable[[Settings, str], None]:
-    return lambda settings, text: setattr(settings, name, read(text))
-
-
-def _ignore(settings: Settings, text: str) -> None:
-    pass
-
-
-def _level(level: int) -> Callable[[Settings, str], None]:
-    return lambda settings, _: setattr(settings, "level", level)
-
-
-def _microseconds(text: str) -> float:
-    return float(text) / 1e6
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not number > 0:
-        raise ValueError
-    return number
-
-
-FLAGS: Final[dict[str, Flag]] = {
-    "-host": Flag("ADDRESS", _option("host"), "where to listen (127.0.0.1; 0.0.0.0 for every interface)"),
-    "-port": Flag("NUMBER", _option("port", int), "the TCP port (1978; 0 for a free one)"),
-    "-sock": Flag("PATH", _option("sock"), "a unix socket to listen on; without -port, nothing else is listened on"),
-    "-tout": Flag("NUMBER", _option("timeout", _positive), "the seconds that half a request is waited for (30)"),
-    "-conn": Flag("NUMBER", _option("max_connections", int), "the most connections at a time (10000)"),
-    "-spin": Flag("NUMBER", _option("spin", _microseconds), "the microseconds to look for more before sleeping (100)"),
-    "-cmd": Flag("DIRECTORY", _option("command_directory", Path), "where the commands of `synchronize` are (.)"),
-    "-log": Flag("FILE", _setting("log_path"), "where the log goes (standard output)"),
-    "-li": Flag("", _level(logging.INFO), "log every request, too"),
-    "-ls": Flag("", _level(log.SYSTEM), "log starts, stops and errors (the default)"),
-    "-le": Flag("", _level(logging.ERROR), "log errors only"),
-    "-lz": Flag("", _level(logging.CRITICAL + 1), "log nothing"),
-    "-pid": Flag("FILE", _setting("pid_path"), "where to write the process id"),
-    "-th": Flag("NUMBER", _ignore, "accepted; one thread serves every connection"),
-    "-ready": Flag("DESCRIPTOR", _setting("ready", int), "where to say, as a line of JSON, that the server listens"),
-    "-parent": Flag("PID", _setting("parent", int), "end when this process has ended"),
-    "--version": Flag("", lambda settings, _: setattr(settings, "show", _version()), "print the version"),
-    "--help": Flag("", lambda settings, _: setattr(settings, "show", usage()), "print this"),
+FLAGS: Final = {
+    **SHARED,
+    "-cmd": Flag("DIRECTORY", option("command_directory", Path), "where the commands of `synchronize` are (.)"),
+    "-li": Flag("", level(logging.INFO), "log every request, too"),
+    "-ls": Flag("", level(log.SYSTEM), "log starts, stops and errors (the default)"),
+    "-lz": Flag("", level(logging.CRITICAL + 1), "log nothing"),
+    "-th": Flag("NUMBER", ignore, "accepted; one thread serves every connection"),
 }
 
 
@@ -115,69 +53,57 @@ REFUSED: Final = {
 }
 
 
-def parse(arguments: Sequence[str]) -> Settings:
-    """Read a command line; `Misconfigured` if a flag is unknown, or lacks what must follow it."""
-    settings = Settings()
-    databases: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "--":
-            databases += rest
-        elif not argument.startswith("-") or argument == "-":
-            databases.append(argument)
-        elif argument in REFUSED:
-            raise Misconfigured(f"{argument} is not for this server: {REFUSED[argument]}")
-        else:
-            flag = choose(FLAGS, argument, "flag")
-            text = next(rest, None) if flag.takes else ""
-            if text is None:
-                raise Misconfigured(f"{argument} needs {flag.takes} behind it")
-            try:
-                flag.apply(settings, text)
-            except ValueError:
-                raise Misconfigured(f"{argument} {text}: write a {flag.takes.lower()} there") from None
+def _finish(settings: Settings, databases: list[str]) -> None:
     if databases:
         settings.options["databases"] = databases
-    if "sock" in settings.options and not {"port", "host"} & set(settings.options):
-        settings.options["port"] = None
-    return settings
 
 
-def usage() -> str:
-    """Return the help text."""
-    lines = [
+KYOTO: Final = Program(
+    FLAGS,
+    REFUSED,
+    (
         "usage: python -m kt_core.server [flags] [database ...]",
+        "       python -m kt_core.server --tyrant [flags] [database]",
         "",
-        "A server that speaks the protocol of Kyoto Tycoon. Databases are numbered in their order:",
+        "A server that speaks the protocol of Kyoto Tycoon, or with --tyrant as the first flag, or under the name of",
+        "ttserver, that of Tokyo Tyrant: --tyrant --help tells more. Databases are numbered in their order:",
         "  * + % - :              in memory; + and % keep their records in order. The default is :",
         "  PATH.kct, PATH.kch     kept on disk, in a directory of that name",
         "  embedded://NAME        the database that the embedded store of kt-cache has under that name",
         "each with options behind it, such as *#capsiz=64m or data.kct#durability=process",
-        "",
-    ]
-    lines += [f"  {f'{name} {flag.takes}'.strip():<22} {flag.help}" for name, flag in FLAGS.items()]
-    return "\n".join(lines)
+    ),
+    f"kt-cache {version('kt-cache')}, speaking Kyoto Tycoon {PROTOCOL}",
+    _finish,
+    lambda options: Server(ServerOptions(**options)),
+)
 
 
-def _version() -> str:
-    from importlib.metadata import version
+def choose_program(name: str, arguments: Sequence[str]) -> tuple[Program, Sequence[str]]:
+    """Return the program that is meant by its name and its first flag, and the arguments that are its own."""
+    if arguments[:1] == ["--tyrant"]:
+        return TYRANT, arguments[1:]
+    return (TYRANT if os.path.basename(name) == "ttserver" else KYOTO), arguments
 
-    return f"kt-cache {version('kt-cache')}, speaking Kyoto Tycoon {PROTOCOL}"
+
+def parse(arguments: Sequence[str]) -> Settings:
+    """Read a command line of Kyoto Tycoon's server; `Misconfigured` if it makes no sense."""
+    return read(KYOTO, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until it is told to end; return its exit status."""
+    """Run a server until it is told to end; return its exit status."""
+    program, own = choose_program(sys.argv[0], sys.argv[1:] if arguments is None else list(arguments))
     try:
-        settings = parse(sys.argv[1:] if arguments is None else arguments)
+        settings = read(program, own)
         if settings.show is not None:
             sys.stdout.write(settings.show + "\n")
             return 0
         log.configure(settings.level, settings.log_path)
-        options = ServerOptions(**settings.options)
+        server = program.make(settings.options)
     except (Misconfigured, OSError) as error:
         sys.stderr.write(f"{error}\nTry --help.\n")
         return 1
-    return _run(_serve(settings, options))
+    return _run(_serve(settings, server))
 
 
 def _run(serving: Coroutine[Any, Any, int]) -> int:
@@ -191,8 +117,7 @@ def _run(serving: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(serving)
 
 
-async def _serve(settings: Settings, options: ServerOptions) -> int:
-    server = Server(options)
+async def _serve(settings: Settings, server: Service) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     endings = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -219,7 +144,7 @@ async def _serve(settings: Settings, options: ServerOptions) -> int:
     return 0
 
 
-def _announce(settings: Settings, server: Server) -> None:
+def _announce(settings: Settings, server: Service) -> None:
     if settings.pid_path is not None:
         Path(settings.pid_path).write_text(f"{os.getpid()}\n")
     if settings.ready is not None:

@@ -259,7 +259,7 @@ async def _vacuum(call: Call) -> RpcReply:
 async def _synchronize(call: Call) -> RpcReply:
     served, command = call.served, call.parameters.get(b"command", b"")
     await call.server.in_thread(served.environment.synchronize)
-    if command and not await call.server.run_command(served, command):
+    if command and not await call.server.run_on(served, command):
         return Failure.COMMAND_FAILED.reply
     return OK
 

@@ -40,7 +40,7 @@ class Lane:
 
     __slots__ = (
         "_control",
-        "_counters",
+        "_count",
         "_served",
         "_turn",
         "askers",
@@ -55,10 +55,10 @@ class Lane:
         "xt",
     )
 
-    def __init__(self, served: ServedDatabase, turn: Turn, counters: list[int]) -> None:
+    def __init__(self, served: ServedDatabase, turn: Turn, count: Callable[[int, int, int], None]) -> None:
         self._served = served
         self._turn = turn
-        self._counters = counters
+        self._count = count
         self._control = served.environment.control
         self.xt = served.xt
         self.open = False
@@ -104,15 +104,14 @@ class Lane:
     def _end(self) -> None:
         self.open = False
         self.read = self._begin_to_read  # which ends the transaction
+        if self.gets or self.rows:
+            self._count(len(self.rows), self.gets, self.misses)
         if self.gets:
-            self._counters[GET] += self.gets
-            self._counters[GET + 1] += self.misses
             counts = self._control.counts
             counts[HITS] += self.gets - self.misses
             counts[MISSES] += self.misses
             self.gets = self.misses = 0
         if self.rows:
-            self._counters[SET] += len(self.rows)
             rows, self.rows, askers, self.askers = self.rows, [], self.askers, []
             for start in range(0, len(rows), _AT_ONCE):
                 self._store(rows[start : start + _AT_ONCE], askers[start : start + _AT_ONCE])
@@ -135,7 +134,13 @@ class Lane:
 
 def lanes(databases: Sequence[ServedDatabase], turn: Turn, counters: list[int]) -> list[Lane]:
     """Return a lane for each database."""
-    return [Lane(served, turn, counters) for served in databases]
+
+    def count(stores: int, gets: int, misses: int) -> None:
+        counters[SET] += stores
+        counters[GET] += gets
+        counters[GET + 1] += misses
+
+    return [Lane(served, turn, count) for served in databases]
 
 
 def get(lanes: list[Lane], data: bytes) -> bytes | None:

@@ -30,7 +30,7 @@ def report(server: Server) -> dict[bytes, bytes]:
         size += figures["size"]
     now = server.clock()
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    memory = _memory()
+    figures = memory()
     fields |= {
         "db_total_count": records,
         "db_total_size": size,
@@ -40,12 +40,12 @@ def report(server: Server) -> dict[bytes, bytes]:
         "serv_current_time": f"{now:.6f}",
         "serv_running_term": f"{now - server.started:.6f}",
         "serv_proc_id": os.getpid(),
-        "sys_mem_cached": memory.get("Cached", 0),
-        "sys_mem_free": memory.get("MemAvailable", 0),
+        "sys_mem_cached": figures.get("Cached", 0),
+        "sys_mem_free": figures.get("MemAvailable", 0),
         "sys_mem_peak": usage.ru_maxrss * 1024,
-        "sys_mem_rss": memory.get("VmRSS", 0),
-        "sys_mem_size": memory.get("VmSize", 0),
-        "sys_mem_total": memory.get("MemTotal", 0),
+        "sys_mem_rss": figures.get("VmRSS", 0),
+        "sys_mem_size": figures.get("VmSize", 0),
+        "sys_mem_total": figures.get("MemTotal", 0),
         "sys_ru_stime": f"{usage.ru_stime:.6f}",
         "sys_ru_utime": f"{usage.ru_utime:.6f}",
         "conf_kt_version": f"{PROTOCOL} (kt-cache {version('kt-cache')})",
@@ -58,7 +58,7 @@ def report(server: Server) -> dict[bytes, bytes]:
     return {name.encode(): str(value).encode() for name, value in fields.items()}
 
 
-def _memory() -> dict[str, int]:
+def memory() -> dict[str, int]:
     """Return bytes by the names that Linux has for them; nothing where there is no /proc."""
     found: dict[str, int] = {}
     for path in ("/proc/meminfo", "/proc/self/status"):

@@ -15,11 +15,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from struct import Struct
-from typing import IO, Final
+from typing import IO, Final, TypeAlias
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -28,8 +28,10 @@ from kt_core.errors import InvalidInput, KTError
 
 _SIZE: Final = Struct(">Q")
 _GRACE: Final = 1.0  # seconds that the server has to end a search before the alarm does
-_PROGRAM: Final = f"from {__name__} import main; main()"
-_METHODS: Final[dict[str, Callable[..., list[bytes]]]] = {
+Methods: TypeAlias = "Mapping[str, Callable[..., list[bytes]]]"
+"""What can be searched for: each is given a database, and the arguments."""
+
+_METHODS: Final[Methods] = {
     "match_regex": Database.match_regex,
     "match_similar": lambda database, origin, distance, utf, limit: database.match_similar(
         origin, distance, utf=utf, limit=limit
@@ -38,10 +40,14 @@ _METHODS: Final[dict[str, Callable[..., list[bytes]]]] = {
 
 
 class Search:
-    """The process, started with the first search; one search at a time."""
+    """The process, started with the first search; one search at a time.
 
-    def __init__(self, patience: float) -> None:
+    It runs the `main` of a module, which knows the methods.
+    """
+
+    def __init__(self, patience: float, module: str = __name__) -> None:
         self._patience = patience
+        self._program = f"from {module} import main; main()"
         self._thread = ThreadPoolExecutor(1, "kt-search")
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
@@ -77,7 +83,7 @@ class Search:
                 self._process = None
             if self._process is None:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+                    [sys.executable, "-c", self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
                 )
             return self._process
 
@@ -120,23 +126,23 @@ def _read(source: IO[bytes], size: int, deadline: float) -> bytes:
     return bytes(data)
 
 
-def _answer(request: bytes) -> tuple[list[bytes], str | None]:
+def _answer(request: bytes, methods: Methods) -> tuple[list[bytes], str | None]:
     patience, directory, made, index, method, arguments = msgpack.unpackb(request)
     database = Database(Environment.open(Path(directory), DatabaseOptions(*made)), index)
     signal.setitimer(signal.ITIMER_REAL, patience + _GRACE)  # ends the process, even amid an expression
     try:
-        return _METHODS[method](database, *arguments), None
+        return methods[method](database, *arguments), None
     except InvalidInput as error:
         return [], str(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def main() -> None:
+def main(methods: Methods = _METHODS) -> None:
     """Answer what comes on the standard input, until it ends."""
     while head := sys.stdin.buffer.read(_SIZE.size):
         (size,) = _SIZE.unpack(head)
-        answer = msgpack.packb(_answer(sys.stdin.buffer.read(size)))
+        answer = msgpack.packb(_answer(sys.stdin.buffer.read(size), methods))
         sys.stdout.buffer.write(_SIZE.pack(len(answer)) + answer)
         sys.stdout.buffer.flush()
 

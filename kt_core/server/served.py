@@ -68,7 +68,7 @@ class ServedDatabase:
                     f"{spec.path} is a file of Kyoto Cabinet, which this server does not read: write another path, and "
                     "copy the records with `ktremotemgr list` and `import` from a ktserver that has it open"
                 )
-            options, index = _own(spec, directory), 0
+            options, index = own_options(spec, directory), 0
         return cls(spec, Database(Environment.open(directory, options, clock=clock), index))
 
     # -- expiry ----------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _never(expiry: int) -> int:
     return NEVER_XT
 
 
-def _own(spec: Spec, directory: Path) -> DatabaseOptions:
+def own_options(spec: Spec, directory: Path) -> DatabaseOptions:
     """Return how a database of the server's own is made: as large as its place allows, unless it has a limit."""
     limited = bool(spec.size_limit or spec.count_limit)
     # Pages are rarely full, and a quarter of them is always kept free.

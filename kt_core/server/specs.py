@@ -66,8 +66,7 @@ class Spec:
     @classmethod
     def parse(cls, text: str) -> Spec:
         """Read a specification; `Misconfigured` if it names no kind of database."""
-        path, *settings = text.split("#")
-        options = dict(_option(setting) for setting in settings if setting)
+        path, options = options_of(text)
         name = options.get("type") or _kind_name(path)
         if name not in KINDS:
             raise Misconfigured(
@@ -114,9 +113,11 @@ class Spec:
         return max(self.number(name), 0)
 
 
-def _option(setting: str) -> tuple[str, str]:
-    name, _, value = setting.partition("=")
-    return name.strip(), value.strip()
+def options_of(text: str) -> tuple[str, dict[str, str]]:
+    """Return the path that a specification begins with, and the options behind it."""
+    path, *settings = text.split("#")
+    named = (setting.partition("=") for setting in settings if setting)
+    return path, {name.strip(): value.strip() for name, _, value in named}
 
 
 def _kind_name(path: str) -> str:

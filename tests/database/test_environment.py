@@ -187,6 +187,16 @@ def test_closing_again_leaves_a_new_one_open(directory: Path, options: DatabaseO
     environment.close()
 
 
+def test_all_below_a_directory_are_closed(directory: Path, options: DatabaseOptions) -> None:
+    below, deeper, beside = (Environment.open(directory / name, options) for name in ("a/b", "a/b/c", "a/bc"))
+    Environment.close_below(directory / "a" / "b")
+    for closed in (below, deeper):
+        with pytest.raises(InvalidInput, match="has been closed"):
+            Database(closed).count()
+    assert Database(beside).count() == 0
+    beside.close()
+
+
 def test_opening_and_closing_leaves_no_descriptor_open(
     directory: Path, options: DatabaseOptions, descriptors: Callable[[], int]
 ) -> None:

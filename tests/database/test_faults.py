@@ -84,7 +84,7 @@ class TestStoppedReader:
             store.set(b"key", b"after", None)
             assert store.get(b"key") is None
             assert store.get_many([b"key"]) == {}
-            assert store.add(b"key", b"added", None) is True
+            assert store.add(b"key", b"added", None) is False
             assert store.touch(b"key", 10) is False
             assert store.incr(b"count", 1) is None
             assert store.incr(b"count", 1, initial=5) == 6

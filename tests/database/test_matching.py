@@ -55,6 +55,13 @@ def test_a_long_prefix_finds_every_key_that_has_it(database: Database, fill_byte
     assert sorted(key for key, _ in database.scan(prefix)) == expected
 
 
+def test_a_prefix_that_is_longer_than_what_is_looked_for_finds_no_others(database: Database) -> None:
+    first, *found, last = fill(database, *(b"k" * 485 + end for end in (b"l", b"m", b"mm", b"n")))
+    assert first < found[0] < last
+    assert list(database.keys(found[0])) == found
+    assert database.match_prefix(found[0]) == found
+
+
 @pytest.mark.parametrize(("limit", "found"), [(-1, 12), (-5, 12), (0, 0), (1, 1), (5, 5), (12, 12), (100, 12)])
 def test_a_limit_keeps_the_first(database: Database, limit: int, found: int) -> None:
     keys = fill(database, *PREFIXED)

@@ -60,7 +60,13 @@ SETTINGS = Settings(
 )
 
 
-def stand_in(*, foreign: bool, clock: Callable[[], float] = time.monotonic, **settings: Any) -> Manager[StandInClient]:
+def stand_in(
+    *,
+    foreign: bool,
+    clock: Callable[[], float] = time.monotonic,
+    has_database: Callable[[StandInClient], bool] = lambda client: True,
+    **settings: Any,
+) -> Manager[StandInClient]:
     """Make a manager of a stand-in: of one like the bundled server, or of one that knows nothing of being embedded."""
     program = Program(
         bundled=(STAND_IN,),
@@ -69,6 +75,7 @@ def stand_in(*, foreign: bool, clock: Callable[[], float] = time.monotonic, **se
         bind_error="somebody is there",
         client=StandInClient,
         process_id=StandInClient.ask,
+        has_database=has_database,
     )
     if foreign:
         settings["server"] = sys.executable

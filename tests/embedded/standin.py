@@ -15,7 +15,7 @@ import socket
 import sys
 from pathlib import Path
 
-TALK = b"[SYSTEM]: one\n[ERROR]: two\nthree\n\n"
+TALK = b"[SYSTEM]: one\n[ERROR]: two\nnow\tERROR\ttwo\nthree\n\n"
 
 
 def leave_behind(file: Path) -> None:

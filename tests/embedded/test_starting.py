@@ -50,6 +50,12 @@ def test_another_server_that_answers_is_not_taken_for_it(stand_in: Kind) -> None
     assert "did not answer within 0.3 s; it wrote nothing" in str(error)
 
 
+def test_a_server_that_answers_without_its_database_is_an_error_with_its_last_words(stand_in: Kind) -> None:
+    error = failure(stand_in, arguments=("-behave", "talk"), has_database=lambda client: False)
+    assert isinstance(error, ConnectionFailed)
+    assert "cannot open its database:\n[SYSTEM]: one\n[ERROR]: two\nnow\tERROR\ttwo\nthree" in str(error)
+
+
 def test_nonsense_in_place_of_a_report_is_an_error(bundled: Kind) -> None:
     error = failure(bundled, arguments=("-behave", "report nonsense"))
     assert isinstance(error, ProtocolError)
@@ -223,6 +229,7 @@ def test_what_a_server_writes_is_logged(stand_in: Kind, caplog: pytest.LogCaptur
     assert levels == {
         "[SYSTEM]: one": "DEBUG" if quiet else "INFO",
         "[ERROR]: two": "DEBUG" if quiet else "ERROR",
+        "now\tERROR\ttwo": "DEBUG" if quiet else "ERROR",
         "three": "DEBUG" if quiet else "WARNING",
     }
 

@@ -12,9 +12,11 @@ from functools import partial
 from typing import Any, Final
 
 from kt_core.errors import ProtocolError
-from kt_core.wire import http, kt_rest, kt_rpc
+from kt_core.wire import http, kt_rest, kt_rpc, tt_binary
+from kt_core.wire import tt_messages as tt
 from kt_core.wire.exchange import NEED_DATA, Decoder
 from kt_core.wire.kt_binary import GetReply, RemoveReply, ReplyDecoder, RequestDecoder, ScriptReply, SetReply
+from kt_core.wire.tt_log import LogDecoder, StreamDecoder, encode_log_record, encode_stream_record
 
 Target = Callable[[bytes], None]
 
@@ -79,4 +81,11 @@ TARGETS: Final[Mapping[str, Target]] = {
         f"{name}_replies": partial(_reply, kind)
         for name, kind in {"set": SetReply, "remove": RemoveReply, "get": GetReply, "script": ScriptReply}.items()
     },
+    "tyrant_requests": partial(_fuzz, tt_binary.RequestDecoder, tt_binary.encode_request),
+    **{
+        f"tyrant_{name}_replies": partial(_fuzz, partial(tt_binary.ReplyDecoder, kind), tt_binary.encode_reply)
+        for name, kind in {"value": tt.Value, "record": tt.Records, "element": tt.Elements, "double": tt.Double}.items()
+    },
+    "tyrant_logs": partial(_fuzz, LogDecoder, encode_log_record),
+    "tyrant_streams": partial(_fuzz, StreamDecoder, encode_stream_record),
 }

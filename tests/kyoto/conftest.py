@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,13 +14,6 @@ from tests.fix_servers import DATABASES
 from tests.kyoto.awaited import Awaited
 
 Connect = Callable[..., Any]
-
-
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    """Return an event loop to run coroutines in, one after another."""
-    with asyncio.Runner() as runner:
-        yield runner
 
 
 @pytest.fixture(params=["waiting", "awaited"])

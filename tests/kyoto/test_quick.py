@@ -63,6 +63,15 @@ def test_replies_to_a_fetch(reply: GetReply, found: Found | None) -> None:
     check_decoding(lambda: decoder_of(ops.get(3, b"key")), encode_reply(reply), found)
 
 
+def test_a_large_value_is_not_copied_with_each_of_its_pieces() -> None:
+    data = encode_reply(GetReply(((0, b"key", bytes(1 << 20), XT_MAX),)))
+    decoder = decoder_of(ops.get(0, b"key"))
+    for start in range(0, len(data) - 1000, 1000):
+        assert decoder.feed(data[start : start + 1000]) is NEED_DATA
+        assert decoder.rest == b""
+    assert decoder.feed(data[start + 1000 :]) == Found(bytes(1 << 20), XT_MAX)
+
+
 @pytest.mark.parametrize("hits", [0, 1, 2])
 def test_replies_to_a_store(hits: int) -> None:
     check_decoding(lambda: decoder_of(ops.put(0, b"k", b"v")), encode_reply(SetReply(hits)), hits)

@@ -26,15 +26,15 @@ class Step(NamedTuple):
     data: bytes
 
 
-def write(name: str, steps: Iterable[Step]) -> None:
+def write(name: str, steps: Iterable[Step], directory: Path = DIRECTORY) -> None:
     """Write a file."""
     lines = [f"{step.mark} {_escape(step.data)}".rstrip(" ") + "\n" for step in steps]
-    (DIRECTORY / f"{name}.txt").write_text("".join(lines))
+    (directory / f"{name}.txt").write_text("".join(lines))
 
 
-def read(name: str) -> Iterator[Step]:
+def read(name: str, directory: Path = DIRECTORY) -> Iterator[Step]:
     """Return the lines of a file."""
-    for line in (DIRECTORY / f"{name}.txt").read_text().splitlines():
+    for line in (directory / f"{name}.txt").read_text().splitlines():
         mark, _, text = line.partition(" ")
         yield Step(mark, _unescape(text))
 

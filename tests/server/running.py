@@ -13,6 +13,7 @@ from typing import Any, Final
 import uvloop
 
 from kt_core.server import Server, ServerOptions
+from kt_core.server.service import Service
 
 LOOPS: Final[Mapping[str, Callable[[Coroutine[Any, Any, None]], None]]] = {"asyncio": asyncio.run, "uvloop": uvloop.run}
 """What runs a server; the program takes uvloop where it is installed."""
@@ -25,6 +26,13 @@ def serving(
     """Run a server on a free port; it is stopped at the end, gracefully."""
     options = {"port": 0, "timeout": 10.0, **options}
     server = Server(ServerOptions(databases=databases or ("%", "*"), **options), clock=clock)
+    with running_service(server, loop):
+        yield server
+
+
+@contextmanager
+def running_service(server: Service, loop: str = "uvloop") -> Iterator[None]:
+    """Run any server; it is stopped at the end, gracefully."""
     started: Future[Callable[[], object]] = Future()
 
     async def run() -> None:
@@ -46,14 +54,14 @@ def serving(
         thread.join()
         raise
     try:
-        yield server
+        yield
     finally:
         end()
         thread.join(30)
         assert not thread.is_alive(), "the server does not end"
 
 
-def in_loop(server: Server, work: Callable[[], Any]) -> Any:
+def in_loop(server: Service, work: Callable[[], Any]) -> Any:
     """Do something in the server's event loop, and return what it returns."""
 
     async def run() -> Any:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kt_core.errors import InvalidInput, Misconfigured
-from kt_core.kyoto.serializers import SERIALIZERS, choose_serializer
+from kt_core.serializers import SERIALIZERS, choose_serializer
 
 KEPT: list[tuple[str, Any, bytes]] = [
     ("binary", "text", b"text"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kt_core.errors import InvalidInput
-from kt_core.kyoto.text import decode_text, encode_text
+from kt_core.text import decode_text, encode_text
 
 
 @given(st.text())

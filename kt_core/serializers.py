@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgpack  # type: ignore[import-untyped]
 
 from kt_core.errors import InvalidInput, Misconfigured, choose
-from kt_core.kyoto.text import decode_text, encode_text
+from kt_core.text import decode_text, encode_text
 
 KT_BINARY: Final = "binary"
 KT_JSON: Final = "json"
@@ -38,7 +38,9 @@ class Serializer(Protocol):
     def loads(self, data: bytes, /) -> Any: ...
 
 
-class _Functions(NamedTuple):
+class Functions(NamedTuple):
+    """A serializer made of two functions."""
+
     dumps: Callable[[Any], bytes]
     loads: Callable[[bytes], Any]
 
@@ -75,18 +77,18 @@ def _load_json(data: bytes) -> Any:
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 SERIALIZERS: Final[dict[str, Serializer]] = {
-    KT_BINARY: _Functions(dump_plain, decode_text),
-    KT_JSON: _Functions(_dump_json, _load_json),
-    KT_MSGPACK: _Functions(msgpack.packb, partial(msgpack.unpackb, strict_map_key=False)),
-    KT_NONE: _Functions(dump_bytes, bytes),
-    KT_PICKLE: _Functions(partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL), pickle.loads),
+    KT_BINARY: Functions(dump_plain, decode_text),
+    KT_JSON: Functions(_dump_json, _load_json),
+    KT_MSGPACK: Functions(msgpack.packb, partial(msgpack.unpackb, strict_map_key=False)),
+    KT_NONE: Functions(dump_bytes, bytes),
+    KT_PICKLE: Functions(partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL), pickle.loads),
 }
 
 
-def choose_serializer(serializer: str | Serializer) -> Serializer:
+def choose_serializer(serializer: str | Serializer, named: Mapping[str, Serializer] = SERIALIZERS) -> Serializer:
     """Return the serializer of a name, or the object itself if it has `dumps` and `loads`; else `Misconfigured`."""
     if isinstance(serializer, str):
-        return choose(SERIALIZERS, serializer, "serializer")
+        return choose(named, serializer, "serializer")
     if callable(getattr(serializer, "dumps", None)) and callable(getattr(serializer, "loads", None)):
         return serializer
     raise Misconfigured(f"serializer={serializer!r} has no dumps() and loads()")

@@ -1,0 +1,454 @@
+"""Django's cache contract over a store.
+
+Every method makes the key, makes bytes of the value, and calls the store once. Its asynchronous twin does the same
+and awaits the store: it is as atomic, and takes no thread where the store needs none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+
+from kt_cache.changes import check_conditions, exchange, increment, move
+from kt_cache.flows import Flow, adrive, call, drive
+from kt_cache.options import Options
+from kt_cache.reading import Found, Problem, Values, complain_once
+from kt_cache.stores import Value, open_store
+from kt_cache.terms import Terms, check_tags, tag_versions
+from kt_cache.values import Unreadable
+from kt_core.errors import CounterOverflow, Misconfigured, NotACounter
+
+# What Django's own check, a loop over all characters, has nothing to say about.
+_unremarkable = re.compile(r"[^\x00-\x20\x7f]{0,250}").fullmatch
+_remarkable = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]").search
+
+
+class Contract(BaseCache):
+    """What every Django cache can do; `kt_cache.django.cache.KTCache` is the whole."""
+
+    clock = staticmethod(time.time)
+
+    def __init__(self, location: str | Sequence[str], params: dict[str, Any]) -> None:
+        super().__init__(params)
+        options = {name: value for name, value in params.get("OPTIONS", {}).items() if name not in _DJANGO_OPTIONS}
+        # As Django looks for them: in capitals among the options, in small letters beside them.
+        self._limited = bool(
+            set(_DJANGO_OPTIONS) & set(params.get("OPTIONS", {})) or {"max_entries", "cull_frequency"} & set(params)
+        )
+        # What a subclass makes of keys is its own business.
+        self._plain_keys = all(
+            getattr(type(self), name) is getattr(BaseCache, name) for name in ("make_key", "validate_key")
+        )
+        try:
+            self._options = Options.parse(location, options, default_name=project_name())
+            codec = self._options.codec(signing_keys)
+            self._store = open_store(self._options)
+        except Misconfigured as error:
+            raise ImproperlyConfigured(f"CACHES entry with LOCATION {location!r}: {error}") from error
+        self._dumps = codec.dumps
+        self._loads = codec.loads
+        self._rekey = codec.rekey
+        self._values = Values(codec, self.clock)
+
+    # -- keys, timeouts, values --------------------------------------------------------------------------
+
+    def _key(self, key: Any, version: int | None) -> bytes:
+        if self._plain_keys and self.key_func is default_key_func:
+            made = f"{self.key_prefix}:{self.version if version is None else version}:{key}"
+            if not _unremarkable(made):
+                self.validate_key(made)
+        else:
+            made = self.make_and_validate_key(key, version)
+        try:
+            return made.encode()
+        except UnicodeEncodeError:
+            return made.encode("utf-8", "surrogatepass")
+
+    def _keys(self, keys: Iterable[Any], version: int | None) -> dict[Any, bytes]:
+        """Return all keys with what the store knows them by; for the default key function all at once."""
+        if self._plain_keys and self.key_func is default_key_func:
+            head = f"{self.key_prefix}:{self.version if version is None else version}:"
+            made = {key: f"{head}{key}" for key in keys}
+            texts = made.values()
+            if made and max(map(len, texts)) <= 250 and not _remarkable("".join(texts)):
+                return {key: text.encode() for key, text in made.items()}
+            keys = made
+        return {key: self._key(key, version) for key in keys}
+
+    def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> float | None:
+        """Return the seconds a record is to live: None for never, zero and less for not at all."""
+        seconds: float | None = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+        return seconds
+
+    async def _adumps(self, value: Any, made: bytes) -> Value:
+        try:
+            return self._dumps(value, made)
+        except SynchronousOnlyOperation:
+            # A lazy queryset is evaluated by being pickled, which Django forbids in an event loop.
+            return await sync_to_async(self._dumps)(value, made)
+
+    # -- one record --------------------------------------------------------------------------------------
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        """Return the value, or the default."""
+        made = self._key(key, version)
+        stored = self._store.get(made)
+        if stored is None:
+            return default
+        try:
+            return self._loads(stored, made)
+        except Unreadable as error:
+            return _fresh(drive(self._values.settle([Problem(made, stored, error)]), self._store).get(made), default)
+
+    async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        made = self._key(key, version)
+        stored = await self._store.aget(made)
+        if stored is None:
+            return default
+        try:
+            return self._loads(stored, made)
+        except Unreadable as error:
+            found = await adrive(self._values.settle([Problem(made, stored, error)]), self._store)
+            return _fresh(found.get(made), default)
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        get: bool = False,
+        tags: Iterable[str] = (),
+    ) -> Any:
+        """Store a value, whatever was there; tell whether there was room for it.
+
+        With `nx` only where there is none, with `xx` only where there is one; False if it was not stored. With `get`
+        the value that was there is returned, or None. A value with `tags` is gone when any of them is deleted.
+        """
+        if nx or xx or get or tags:
+            return drive(self._set(self._key(key, version), value, timeout, version, nx, xx, get, tags), self._store)
+        made = self._key(key, version)
+        stored = self._dumps(value, made)
+        if self._limited:
+            self._store.cull(self._max_entries, self._cull_frequency)
+        return self._store.set(made, stored, self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout)
+
+    async def aset(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        nx: bool = False,
+        xx: bool = False,
+        get: bool = False,
+        tags: Iterable[str] = (),
+    ) -> Any:
+        made = self._key(key, version)
+        if nx or xx or get or tags:
+            return await adrive(self._set(made, value, timeout, version, nx, xx, get, tags), self._store)
+        stored = await self._adumps(value, made)
+        if self._limited:
+            await self._store.acull(self._max_entries, self._cull_frequency)
+        return await self._store.aset(made, stored, self.get_backend_timeout(timeout))
+
+    def _set(
+        self,
+        made: bytes,
+        value: Any,
+        timeout: Any,
+        version: int | None,
+        nx: bool,
+        xx: bool,
+        get: bool,
+        tags: Iterable[str],
+    ) -> Flow[Any]:
+        check_conditions(nx, xx)
+        seconds = self.get_backend_timeout(timeout)
+        terms = (yield from self._terms(tags, version, seconds)) if tags else None
+        if self._limited:
+            yield call("cull", self._max_entries, self._cull_frequency)
+        if get:
+            found = yield from exchange(self._values, made, value, seconds, terms, nx=nx, xx=xx)
+            return _fresh(found, None)
+        method = "add" if nx else "replace" if xx else "set"
+        return (yield call(method, made, self._values.stored_form(value, made, terms), seconds))
+
+    def _terms(self, tags: Iterable[str], version: int | None, timeout: float | None, stale: float = 0) -> Flow[Terms]:
+        names = check_tags(self._key(tag, version) for tag in tags)
+        return self._values.terms((yield from tag_versions(names)), timeout, stale)
+
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """Store a value where there is none; tell whether there was none."""
+        made = self._key(key, version)
+        stored = self._dumps(value, made)
+        if self._limited:
+            self._store.cull(self._max_entries, self._cull_frequency)
+        return self._store.add(made, stored, self.get_backend_timeout(timeout))
+
+    async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made = self._key(key, version)
+        stored = await self._adumps(value, made)
+        if self._limited:
+            await self._store.acull(self._max_entries, self._cull_frequency)
+        return await self._store.aadd(made, stored, self.get_backend_timeout(timeout))
+
+    def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """Give a record another timeout; tell whether there was one."""
+        return self._store.touch(
+            self._key(key, version), self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
+        )
+
+    async def atouch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        return await self._store.atouch(self._key(key, version), self.get_backend_timeout(timeout))
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        """Delete a record; tell whether there was one."""
+        return self._store.delete(self._key(key, version))
+
+    async def adelete(self, key: Any, version: int | None = None) -> bool:
+        return await self._store.adelete(self._key(key, version))
+
+    def has_key(self, key: Any, version: int | None = None) -> bool:
+        """Tell whether there is a record."""
+        return self._store.exists(self._key(key, version))
+
+    async def ahas_key(self, key: Any, version: int | None = None) -> bool:
+        return await self._store.aexists(self._key(key, version))
+
+    def incr(
+        self,
+        key: Any,
+        delta: int = 1,
+        version: int | None = None,
+        *,
+        initial: int | None = None,
+        timeout: Any = DEFAULT_TIMEOUT,
+        ignore_key_check: bool = False,
+    ) -> Any:
+        """Add to a number, which keeps its timeout, and return the sum; ValueError if there is none.
+
+        With `initial` one is made where there is none, `initial` plus `delta`, with the timeout. `ignore_key_check`,
+        as elsewhere, makes one that begins at 0 and never expires.
+        """
+        made = self._key(key, version)
+        if ignore_key_check and initial is None:
+            initial, timeout = 0, None
+        if isinstance(delta, int):
+            try:
+                if initial is None:
+                    return _found(key, self._store.incr(made, delta))
+                return self._store.incr(made, delta, initial=initial, timeout=self.get_backend_timeout(timeout))
+            except (NotACounter, CounterOverflow):
+                pass
+        return _found(key, drive(increment(self._values, made, delta), self._store))
+
+    async def aincr(
+        self,
+        key: Any,
+        delta: int = 1,
+        version: int | None = None,
+        *,
+        initial: int | None = None,
+        timeout: Any = DEFAULT_TIMEOUT,
+        ignore_key_check: bool = False,
+    ) -> Any:
+        made = self._key(key, version)
+        if ignore_key_check and initial is None:
+            initial, timeout = 0, None
+        if isinstance(delta, int):
+            try:
+                if initial is None:
+                    return _found(key, await self._store.aincr(made, delta))
+                return await self._store.aincr(made, delta, initial=initial, timeout=self.get_backend_timeout(timeout))
+            except (NotACounter, CounterOverflow):
+                pass
+        return _found(key, await adrive(increment(self._values, made, delta), self._store))
+
+    def decr(self, key: Any, delta: int = 1, version: int | None = None, **making: Any) -> Any:
+        """Subtract from a number; all else as `incr`."""
+        return self.incr(key, -delta, version, **making)
+
+    async def adecr(self, key: Any, delta: int = 1, version: int | None = None, **making: Any) -> Any:
+        return await self.aincr(key, -delta, version, **making)
+
+    def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """Store a value under another version, with the time it has left, and return that version."""
+        version = self.version if version is None else version
+        drive(self._move(key, version, version + delta), self._store)
+        return version + delta
+
+    async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        version = self.version if version is None else version
+        await adrive(self._move(key, version, version + delta), self._store)
+        return version + delta
+
+    def _move(self, key: Any, version: int, target: int) -> Flow[None]:
+        try:
+            moved = yield from move(self._key(key, version), self._key(key, target), self._rekey)
+        except Unreadable as error:
+            complain_once(str(error))
+            moved = False
+        _found(key, moved or None)
+
+    async def adecr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return await self.aincr_version(key, -delta, version)
+
+    # -- many records ------------------------------------------------------------------------------------
+
+    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        """Return the values of those keys that have one."""
+        made = self._keys(keys, version)
+        found = self._store.get_many(made.values())
+        values, problems = self._read(made, found)
+        return values if not problems else _all_fresh(made, values, drive(self._values.settle(problems), self._store))
+
+    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        made = self._keys(keys, version)
+        found = await self._store.aget_many(made.values())
+        values, problems = self._read(made, found)
+        if not problems:
+            return values
+        return _all_fresh(made, values, await adrive(self._values.settle(problems), self._store))
+
+    def _read(
+        self, made: Mapping[Any, bytes], found: Mapping[bytes, Value]
+    ) -> tuple[dict[Any, Any], list[Problem] | None]:
+        loads = self._loads
+        try:
+            return {key: loads(found[stored], stored) for key, stored in made.items() if stored in found}, None
+        except Unreadable:
+            values: dict[Any, Any] = {}
+            problems = []
+            for key, stored in made.items():
+                if stored in found:
+                    try:
+                        values[key] = loads(found[stored], stored)
+                    except Unreadable as error:
+                        problems.append(Problem(stored, found[stored], error))
+            return values, problems
+
+    def set_many(
+        self,
+        data: Mapping[Any, Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
+    ) -> list[Any]:
+        """Store many values, all with the same tags; return the keys that could not be stored."""
+        keys = self._keys(data, version)
+        if tags:
+            failed = drive(self._set_many(data, keys, timeout, version, tags), self._store)
+        else:
+            dumps = self._dumps
+            rows = {keys[key]: dumps(value, keys[key]) for key, value in data.items()}
+            if self._limited:
+                self._store.cull(self._max_entries, self._cull_frequency)
+            failed = self._store.set_many(rows, self.get_backend_timeout(timeout))
+        return [key for key in data if keys[key] in failed] if failed else []
+
+    async def aset_many(
+        self,
+        data: Mapping[Any, Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Iterable[str] = (),
+    ) -> list[Any]:
+        keys = self._keys(data, version)
+        if tags:
+            failed = await adrive(self._set_many(data, keys, timeout, version, tags), self._store)
+        else:
+            rows = {keys[key]: await self._adumps(value, keys[key]) for key, value in data.items()}
+            if self._limited:
+                await self._store.acull(self._max_entries, self._cull_frequency)
+            failed = await self._store.aset_many(rows, self.get_backend_timeout(timeout))
+        return [key for key in data if keys[key] in failed] if failed else []
+
+    def _set_many(
+        self,
+        data: Mapping[Any, Any],
+        keys: Mapping[Any, bytes],
+        timeout: Any,
+        version: int | None,
+        tags: Iterable[str],
+    ) -> Flow[list[bytes]]:
+        seconds = self.get_backend_timeout(timeout)
+        terms = yield from self._terms(tags, version, seconds)
+        rows = {keys[key]: self._values.stored_form(value, keys[key], terms) for key, value in data.items()}
+        if self._limited:
+            yield call("cull", self._max_entries, self._cull_frequency)
+        return (yield call("set_many", rows, seconds))  # type: ignore[no-any-return]
+
+    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        """Delete many records."""
+        self._store.delete_many(self._keys(keys, version).values())
+
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        await self._store.adelete_many(self._keys(keys, version).values())
+
+    def clear(self) -> None:
+        """Delete every record of the database, those of other prefixes and versions among them."""
+        self._store.clear()
+
+    async def aclear(self) -> None:
+        await self._store.aclear()
+
+    def close(self, **kwargs: Any) -> None:
+        """Nothing to do at the end of a request: database and connections stay open for the next one."""
+
+    async def aclose(self, **kwargs: Any) -> None:
+        """As `close`."""
+
+
+_DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
+
+
+def _found(key: Any, result: Any) -> Any:
+    if result is None:
+        raise ValueError(f"Key '{key}' not found")
+    return result
+
+
+def _fresh(found: Found | None, default: Any) -> Any:
+    return found.value if found is not None and found.is_fresh else default
+
+
+def _all_fresh(
+    made: Mapping[Any, bytes], values: dict[Any, Any], settled: Mapping[bytes, Found]
+) -> dict[Any, Any]:
+    """Return all values that are fresh, in the order of their keys."""
+    fresh = {stored: found.value for stored, found in settled.items() if found.is_fresh}
+    return {
+        key: values[key] if key in values else fresh[stored]
+        for key, stored in made.items()
+        if key in values or stored in fresh
+    }
+
+
+def signing_keys() -> list[bytes]:
+    """Return the project's secrets, the one to sign with first."""
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [secret.encode() if isinstance(secret, str) else secret for secret in secrets if secret]
+
+
+def project_name() -> str:
+    """Name the database of a project that names none: by its settings, and its directory to tell copies apart."""
+    module = getattr(settings, "SETTINGS_MODULE", None) or "django"
+    base = str(getattr(settings, "BASE_DIR", None) or Path.cwd())
+    name = re.sub("[^A-Za-z0-9._-]", "-", module)[:80].lstrip("._-")
+    return f"{name or 'django'}-{hashlib.sha256(base.encode()).hexdigest()[:12]}"
