@@ -6,11 +6,11 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint bench fuzz clean
+.PHONY: help demo demo-flask test lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 # The environment is made again when pyproject.toml changes; otherwise this costs nothing.
 $(VENV)/.ready: pyproject.toml
@@ -26,7 +26,11 @@ $(VENV)/.ready-bench: $(VENV)/.ready bench/setup.sh
 demo: $(VENV)/.ready ## run the example site, drive it cold and warm (ARGS=--once: end after the table)
 	$(BIN)/python -m example_project.demo $(ARGS)
 
+demo-flask: $(VENV)/.ready ## the same for the Flask site (ARGS=--shared: beside Django's, on one database)
+	$(BIN)/python -m example_project.flask_app.demo $(ARGS)
+
 test: lint ## lint, types and all tests
+	@sh tests/browser/setup.sh
 	$(BIN)/python -X dev -m pytest $(ARGS)
 
 lint: $(VENV)/.ready ## ruff and mypy
@@ -34,7 +38,7 @@ lint: $(VENV)/.ready ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, server, client or disk)
+bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, flask, sessions, stampede, patterns, server, client or disk)
 	$(BIN)/python -m bench $(ARGS)
 
 # pip reads dependency groups itself only since 25.1; the interpreter reads them everywhere.

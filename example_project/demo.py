@@ -7,12 +7,14 @@ import json
 import signal
 import statistics
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from itertools import cycle, islice
 from time import monotonic, perf_counter, sleep
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from .server import WORKERS, Site, serve
 
@@ -26,6 +28,8 @@ PAGES = {
 }
 WARM_VISITS = 12
 PATIENCE = 60  # seconds
+
+Served = TypeVar("Served")
 
 
 def progress(text: str) -> None:
@@ -41,15 +45,32 @@ class SiteFailed(Exception):
 def get(connection: HTTPConnection, path: str) -> tuple[float, bytes]:
     """Fetch a page; return the milliseconds that took, and the body."""
     started = perf_counter()
+    body = _ask(connection, "GET", path, {200})
+    return (perf_counter() - started) * 1000, body
+
+
+def post(connection: HTTPConnection, path: str, fields: Mapping[str, str]) -> None:
+    """Send a form."""
+    _ask(connection, "POST", path, {200, 302}, urlencode(fields), {"Content-Type": "application/x-www-form-urlencoded"})
+
+
+def _ask(
+    connection: HTTPConnection,
+    method: str,
+    path: str,
+    expected: set[int],
+    body: str | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     try:
-        connection.request("GET", path)
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
-        body = response.read()
+        answer = response.read()
     except (OSError, HTTPException) as error:
         raise SiteFailed(f"no answer to {path}, has a worker died? ({error!r})") from error
-    if response.status != 200:
+    if response.status not in expected:
         raise SiteFailed(f"{path} was answered with {response.status} {response.reason}")
-    return (perf_counter() - started) * 1000, body
+    return answer
 
 
 def live_data(connection: HTTPConnection) -> dict[str, Any]:
@@ -81,9 +102,9 @@ def measure(connections: list[HTTPConnection], path: str) -> tuple[float, float]
     return cold, statistics.median(warm)
 
 
-def print_table(connections: list[HTTPConnection]) -> None:
+def print_table(connections: list[HTTPConnection], pages: Mapping[str, str] = PAGES) -> None:
     print(f"{'page':<22}{'cold ms':>10}{'warm ms':>10}{'times faster':>15}")
-    for page, path in PAGES.items():
+    for page, path in pages.items():
         progress(f"visiting {path}, once cold and {WARM_VISITS} times warm")
         cold, warm = measure(connections, path)
         progress("")
@@ -103,36 +124,43 @@ def print_ways(connection: HTTPConnection) -> None:
     print(f"\nothers see the same records, too: curl http://127.0.0.1:{data['port']}/rpc/report")
 
 
+def print_stats(connections: list[HTTPConnection]) -> None:
+    stats = live_data(connections[0])["stats"]
+    print(
+        f"\nhit ratio {100 * stats['hit_ratio']:.1f} % ({stats['hits']:,} hits, {stats['misses']:,} misses), "
+        f"{stats['entries']:,} entries, {len(connections)} worker processes"
+    )
+
+
 def drive(site: Site) -> None:
     progress("starting the site")
     with connected(site) as connections:
         progress("")
         print_table(connections)
-        data = live_data(connections[0])
-        stats = data["stats"]
-        print(
-            f"\nhit ratio {100 * stats['hit_ratio']:.1f} % ({stats['hits']:,} hits, {stats['misses']:,} misses), "
-            f"{stats['entries']:,} entries, {data['latency']['workers']} worker processes\n"
-        )
+        print_stats(connections)
+        print()
         print_ways(connections[0])
 
 
-def stay(site: Site) -> None:
-    """Serve until the user ends it."""
-    print(f"\n{site.url} is open, and {site.url}live/ shows the cache; Ctrl-C ends it.", flush=True)
+def stay(site: Site, window: str = "live/") -> None:
+    """Serve until the user ends it; the window is the page that shows the cache."""
+    print(f"\n{site.url} is open, and {site.url}{window} shows the cache; Ctrl-C ends it.", flush=True)
     code = site.process.wait()
     raise SiteFailed(f"gunicorn ended by itself, with {code}")
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m example_project.demo", description=__doc__)
+def options_of(module: str, description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of the options that every demo has."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--once", action="store_true", help="end after the table instead of staying open")
     parser.add_argument("--port", type=int, default=0, help="loopback port of the site (default: any free one)")
-    return parser.parse_args(arguments)
+    return parser
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
+def present(
+    serving: AbstractContextManager[Served], drive: Callable[[Served], None], stay: Callable[[Served], None] | None
+) -> int:
+    """Serve, drive, and stay open if that is wanted; return the exit code."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -141,11 +169,11 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(ending, interrupt)
     driven = False
     try:
-        with serve(options.port) as site:
-            drive(site)
+        with serving as served:
+            drive(served)
             driven = True
-            if not options.once:
-                stay(site)
+            if stay is not None:
+                stay(served)
     except (SiteFailed, OSError, OverflowError) as error:
         progress("")
         print(f"The demo failed: {error}", file=sys.stderr)
@@ -157,6 +185,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("The demo was interrupted before it was done.", file=sys.stderr)
         return 1
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = options_of("example_project.demo", __doc__).parse_args(arguments)
+    return present(serve(options.port), drive, None if options.once else stay)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How gunicorn serves the site; a setting that an older gunicorn does not know is passed over by it."""
+"""How gunicorn serves a site; a setting that an older gunicorn does not know is passed over by it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from example_project.door import LOCATION, open_door
+from example_project.door import SOCKET, open_door
 
-wsgi_app = "example_project.wsgi"
 worker_class = "gthread"  # the default class closes the connection after each answer
 threads = 4
 keepalive = 60
@@ -22,13 +21,13 @@ _PR_SET_PDEATHSIG = 1
 
 
 def on_starting(arbiter: Any) -> None:
-    """Have Linux end the site with the process that started it, even if that is killed; start the server beside it."""
+    """Have Linux end the site with the process that started it, even if that is killed; start a server beside it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if LOCATION in os.environ:
-        arbiter.door = open_door(Path(os.environ[LOCATION].removeprefix("embedded://")).parent / "door.sock")
+    if SOCKET in os.environ:
+        arbiter.door = open_door(Path(os.environ[SOCKET]))
 
 
 def on_exit(arbiter: Any) -> None:
     """End the server."""
-    if LOCATION in os.environ:
+    if SOCKET in os.environ:
         arbiter.door.stop()

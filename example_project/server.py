@@ -1,4 +1,4 @@
-"""Run the site with gunicorn: several worker processes, one cache, and nothing left behind."""
+"""Run a site with gunicorn: several worker processes, one cache, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .door import LOCATION, SOCKET
+
 HERE = Path(__file__).resolve().parent
+DJANGO, FLASK = "example_project.wsgi", "example_project.flask_app:create_app()"
 WORKERS = 2
 STOPPING = 5  # seconds that the workers get to end
 
@@ -31,16 +34,32 @@ class Site:
 
 @contextmanager
 def serve(port: int = 0) -> Iterator[Site]:
-    """Serve on a loopback port (0: any free one) with a new, empty cache; requests may be sent at once."""
+    """Serve Django's site on a loopback port (0: any free one) with a new, empty cache."""
+    with new_place() as location, running(DJANGO, port, location) as site:
+        yield site
+
+
+@contextmanager
+def new_place() -> Iterator[str]:
+    """Make a place for a cache, gone with all that is in it at the end; return its location."""
     with TemporaryDirectory(prefix="kt-cache-example-") as folder:
-        site = _start(port, location=f"embedded://{folder}/cache")
-        try:
-            yield site
-        finally:
-            _stop(site.process)
+        yield f"embedded://{folder}/cache"
 
 
-def _start(port: int, location: str) -> Site:
+@contextmanager
+def running(application: str, port: int, location: str) -> Iterator[Site]:
+    """Serve an application on a loopback port (0: any free one); requests may be sent at once."""
+    site = _start(application, port, location)
+    try:
+        yield site
+    finally:
+        _stop(site.process)
+
+
+def _start(application: str, port: int, location: str) -> Site:
+    environment = {"DJANGO_SETTINGS_MODULE": "example_project.settings", LOCATION: location}
+    if application == DJANGO:  # whose live page shows what comes in by the server beside the site
+        environment[SOCKET] = f"{location.removeprefix('embedded://')}.sock"
     # The port is bound here and inherited: no one else can take it, and early requests wait in its queue.
     with socket.create_server(("127.0.0.1", port)) as listener:
         # Connections take this over from the listener; without it answers in several pieces stall for 40 ms.
@@ -48,9 +67,9 @@ def _start(port: int, location: str) -> Site:
         descriptor = listener.fileno()
         command = [sys.executable, "-m", "gunicorn", "--config", str(HERE / "gunicorn_conf.py")]
         process = subprocess.Popen(
-            [*command, "--bind", f"fd://{descriptor}", "--workers", str(WORKERS)],
+            [*command, "--bind", f"fd://{descriptor}", "--workers", str(WORKERS), application],
             cwd=HERE.parent,
-            env=os.environ | {"DJANGO_SETTINGS_MODULE": "example_project.settings", "KT_CACHE_LOCATION": location},
+            env=os.environ | environment,
             pass_fds=[descriptor],
             start_new_session=True,  # Ctrl-C is for our caller, who then has all of these stopped
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from . import views
 
@@ -13,8 +13,10 @@ urlpatterns = [
     path("airport/<slug:code>/", views.airport, name="airport"),
     path("random/", views.anywhere, name="anywhere"),
     path("world/", views.world, name="world"),
+    path("note/", views.note, name="note"),
     path("live/", views.live, name="live"),
     path("live/data.json", views.live_data, name="live-data"),
     path("live/measure.json", views.live_measure, name="live-measure"),
     path("way/", views.way, name="way"),
+    path("cache/", include("kt_cache.django.urls")),
 ]

@@ -17,13 +17,14 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.cache import cache_control, cache_page, never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from . import airports, drawing, ways
 from .airports import AIRPORTS, COUNTRIES
 from .counting import Ring, count
 from .door import PORT, SOCKET
 from .latency import latencies
+from .note import CHANGES, NOTE, shown, written
 from .world import statistics_of_all
 
 HOUR = 3600
@@ -155,6 +156,16 @@ def world(request: HttpRequest) -> HttpResponse:
         "process": os.getpid(),
     }
     return render(request, "world.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def note(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        cache.set(NOTE, written(request.POST.get("text", ""), "Django"), None)
+        count(CHANGES)
+        return redirect("note")
+    return render(request, "note.html", shown(cache.get_many([NOTE, CHANGES])))
 
 
 def _ways(by_way: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,7 +24,11 @@ PAGES = [
     "/airport/NZSP/",
     "/airport/_AYM/",
     "/world/",
+    "/note/",
     "/live/",
+    "/cache/",
+    "/cache/in-process/",
+    "/cache/in-process/keys",
 ]
 
 
