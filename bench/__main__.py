@@ -12,11 +12,21 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import caches, charts, client, disk, server
+from bench import caches, charts, client, disk, flask, patterns, server, sessions, stampede, tyrant
 from bench.generator import NoCompiler
 from bench.report import Report, Setting
 
-SUBJECTS = {"caches": caches, "server": server, "client": client, "disk": disk}
+SUBJECTS = {
+    "caches": caches,
+    "server": server,
+    "client": client,
+    "disk": disk,
+    "patterns": patterns,
+    "stampede": stampede,
+    "sessions": sessions,
+    "flask": flask,
+    "tyrant": tyrant,
+}
 SHARED_MEMORY = Path("/dev/shm")
 WANTED = 1 << 30  # bytes free in shared memory, else the temporary directory
 

@@ -66,16 +66,18 @@ KTCACHE = Peer("ktcache", "KTCache (embedded)", OURS, "embedded://{folder}", {"m
 KTCACHE_SOCKET = Peer("ktcache-socket", "KTCache (kt+unix)", OURS, "kt+unix://{socket}", program=BUNDLED)
 KTCACHE_PORT = Peer("ktcache-port", "KTCache (kt)", OURS, "kt://127.0.0.1:{port}/0", program=BUNDLED)
 REDIS_CACHE = Peer("redis", "RedisCache", f"{DJANGO}.redis.RedisCache", "unix://{socket}", program=REDIS)
+DJANGO_REDIS = Peer("django-redis", "django-redis", "django_redis.cache.RedisCache", "unix://{socket}", program=REDIS)
+LOCMEM = Peer(BASIS, "LocMemCache", f"{DJANGO}.locmem.LocMemCache", "bench", UNCULLED, private=True)
 PEERS: tuple[Peer, ...] = (
     KTCACHE,
     KTCACHE_SOCKET,
     KTCACHE_PORT,
-    Peer(BASIS, "LocMemCache", f"{DJANGO}.locmem.LocMemCache", "bench", UNCULLED, private=True),
+    LOCMEM,
     Peer("file", "FileBasedCache", f"{DJANGO}.filebased.FileBasedCache", "{folder}", UNCULLED),
     Peer("db", "DatabaseCache (SQLite)", f"{DJANGO}.db.DatabaseCache", TABLE, UNCULLED),
     Peer("diskcache", "diskcache", "diskcache.DjangoCache", "{folder}"),
     REDIS_CACHE,
-    Peer("django-redis", "django-redis", "django_redis.cache.RedisCache", "unix://{socket}", program=REDIS),
+    DJANGO_REDIS,
     Peer(
         "pymemcache",
         "PyMemcacheCache",
@@ -144,11 +146,16 @@ def prepare(names: set[str], folder: Path, stack: ExitStack) -> Iterator[Entrant
     for peer in PEERS:
         if peer.name not in names:
             continue
-        try:
-            yield _enter(peer, folder / peer.name, stack)
-        # Whatever a third party's backend raises on this machine is the reason to print.
-        except Exception as error:
-            yield Missing(peer.name, peer.title, f"{type(error).__name__}: {error}")
+        yield enter(peer, folder / peer.name, stack)
+
+
+def enter(peer: Peer, folder: Path, stack: ExitStack) -> Entrant | Missing:
+    """Start a peer's server (the stack stops it), and try one value through its backend."""
+    try:
+        return _enter(peer, folder, stack)
+    # Whatever a third party's backend raises on this machine is the reason to print.
+    except Exception as error:
+        return Missing(peer.name, peer.title, f"{type(error).__name__}: {error}")
 
 
 def _enter(peer: Peer, folder: Path, stack: ExitStack) -> Entrant:

@@ -48,7 +48,7 @@ def troubles(title: str, turns: Iterable[Turn]) -> Iterator[str]:
 class Target:
     """What the generator asks: a server by its protocol, at HOST:PORT or the path of a socket."""
 
-    protocol: str  # kt or redis
+    protocol: str  # kt, tyrant or redis
     address: str
 
 

@@ -1,8 +1,8 @@
-/* A closed loop of load on a Kyoto Tycoon or Redis server: each connection has one request under way.
+/* A closed loop of load on a Kyoto Tycoon, Tokyo Tyrant or Redis server: each connection has one request under way.
  *
- *   load kt|redis HOST:PORT|/PATH CONNECTIONS FIRST LAST
+ *   load kt|tyrant|redis HOST:PORT|/PATH CONNECTIONS FIRST LAST
  *       stores every key from number FIRST to LAST - 1 once
- *   load kt|redis HOST:PORT|/PATH CONNECTIONS FIRST LAST GET_PERCENT SECONDS
+ *   load kt|tyrant|redis HOST:PORT|/PATH CONNECTIONS FIRST LAST GET_PERCENT SECONDS
  *       gets and sets random ones of these keys for so long, after a moment to warm up
  *
  * Prints one JSON object: operations, seconds, percentiles of the latency in microseconds, misses, errors.
@@ -114,6 +114,26 @@ static void kt_hit(Message *message, const char *key) {
     kt_record(message, key, 0);
 }
 
+static void tyrant_get(Message *message, const char *key) {
+    put(message, "\xC8\x30", 2);
+    put_integer(message, KEY_SIZE, 4);
+    put(message, key, KEY_SIZE);
+}
+
+static void tyrant_set(Message *message, const char *key) {
+    put(message, "\xC8\x10", 2);
+    put_integer(message, KEY_SIZE, 4);
+    put_integer(message, VALUE_SIZE, 4);
+    put(message, key, KEY_SIZE);
+    put_value(message, key);
+}
+
+static void tyrant_hit(Message *message, const char *key) {
+    put(message, "\0", 1);
+    put_integer(message, VALUE_SIZE, 4);
+    put_value(message, key);
+}
+
 static void redis_get(Message *message, const char *key) {
     put_text(message, "*2\r\n$3\r\nGET\r\n$20\r\n");
     put(message, key, KEY_SIZE);
@@ -136,6 +156,7 @@ static void redis_hit(Message *message, const char *key) {
 
 static const Protocol PROTOCOLS[] = {
     {"kt", kt_get, kt_set, kt_hit, {5, "\xBA\0\0\0\0"}, {5, "\xB8\0\0\0\1"}, .hole = 15, .hole_size = 8},
+    {"tyrant", tyrant_get, tyrant_set, tyrant_hit, {1, "\1"}, {1, "\0"}, .hole = 0, .hole_size = 0},
     {"redis", redis_get, redis_set, redis_hit, {5, "$-1\r\n"}, {5, "+OK\r\n"}, .hole = 0, .hole_size = 0},
 };
 
@@ -296,7 +317,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[1], PROTOCOLS[i].name) == 0)
             protocol = &PROTOCOLS[i];
     if (!protocol || (argc != 6 && argc != 8)) {
-        fprintf(stderr, "usage: load kt|redis HOST:PORT|/PATH CONNECTIONS FIRST LAST [GET_PERCENT SECONDS]\n");
+        fprintf(stderr, "usage: load kt|tyrant|redis HOST:PORT|/PATH CONNECTIONS FIRST LAST [GET_PERCENT SECONDS]\n");
         return 2;
     }
     int count = atoi(argv[3]);

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from multiprocessing.connection import Connection
@@ -17,6 +14,7 @@ from typing import NamedTuple
 from django.core.cache.backends.base import BaseCache
 
 from bench.backends import VALUE, Entrant, configure, fill, open_cache
+from bench.workers import workers
 from bench.zipf import zipf_ranks
 
 PROCESSES = 4
@@ -57,7 +55,7 @@ def measure(
     rng = random.Random(0)
     names = [entrant.name for entrant in entrants]
     result = Result({name: [] for name in names}, dict.fromkeys(names, 0), dict.fromkeys(names, 0))
-    with _workers(entrants, folder, keys) as pipes:
+    with workers(PROCESSES, _work, list(entrants), folder, keys) as pipes:
         for entrant in entrants:
             say(f"load: filling {entrant.title}")
             for pipe in pipes if entrant.private else pipes[:1]:
@@ -76,47 +74,21 @@ def measure(
     return result
 
 
-@contextmanager
-def _workers(entrants: Sequence[Entrant], folder: Path, keys: int) -> Iterator[list[Connection]]:
-    # Spawned, not forked: a process of its own opens its own connections, as a server's worker does.
-    context = multiprocessing.get_context("spawn")
-    pipes: list[Connection] = []
-    processes = []
-    try:
-        for number in range(PROCESSES):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, list(entrants), folder, keys, number), daemon=True)
-            process.start()
-            theirs.close()
-            pipes.append(ours)
-            processes.append(process)
-        yield pipes
-    finally:
-        for pipe in pipes:
-            pipe.close()
-        for process in processes:
-            process.join(timeout=1.0)
-            if process.is_alive():
-                process.kill()
-
-
 def _work(pipe: Connection, entrants: list[Entrant], folder: Path, keys: int, number: int) -> None:
-    """Obey the parent's orders until it closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    """Fill a cache, or put load on one, at each order."""
     configure(folder)
     caches = {entrant.name: open_cache(entrant.config) for entrant in entrants}
     names = [f"load:{key}" for key in range(keys)]
     random.Random(1).shuffle(names)
     rng = random.Random(number)
     plan = cycle([(names[rank], rng.random() < WRITES) for rank in zipf_ranks(keys, PLAN, EXPONENT, seed=number)])
-    with suppress(EOFError):
-        while True:
-            order, name, *times = pipe.recv()
-            if order == "fill":
-                fill(caches[name], names)
-                pipe.send(None)
-            else:
-                pipe.send(_turn(caches[name], plan, *times))
+    while True:
+        order, name, *times = pipe.recv()
+        if order == "fill":
+            fill(caches[name], names)
+            pipe.send(None)
+        else:
+            pipe.send(_turn(caches[name], plan, *times))
 
 
 def _turn(cache: BaseCache, plan: Iterator[tuple[str, bool]], start: float, end: float) -> Turn:

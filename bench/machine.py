@@ -22,6 +22,9 @@ PACKAGES = (
     "pymemcache",
     "pylibmc",
     "ukt",
+    "flask",
+    "flask-caching",
+    "flask-session",
 )
 
 

@@ -6,13 +6,16 @@
     embedded:///absolute/path                   a directory
     kt://host[:port][,host[:port]...][/DB]      Kyoto Tycoon servers, and the number of a logical database
     kt+unix:///absolute/path                    a server's socket on this machine
+    tt://host[:port][,host[:port]...]           Tokyo Tyrant servers
+    tt+unix:///absolute/path                    such a server's socket
 
-Each may end in ``?option=value&...``. Servers may also be separated by semicolons, each with its own ``kt://`` or
+Each may end in ``?option=value&...``. Servers may also be separated by semicolons, each with its own scheme or
 without, or stand in a list of any of these; a port left out is 1978.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -27,6 +30,9 @@ Options: TypeAlias = "list[tuple[str, str]]"
 _PORT = 1978
 _SEPARATORS = re.compile("[,;]")
 _SERVERS = re.compile(r"[^/?#\s]+:\d+(?:/\d+)?")
+# The schemes of other servers, and the ports that they listen at unless told otherwise.
+_FOREIGN = re.compile(r"(?:redis|rediss|valkey|valkeys|memcached)(?:[+-]\w+)?")
+_FOREIGN_PORTS = re.compile(r":(?:6379|6380|11211|26379)(?=[/,;]|$)")
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^:/@\[\]\s]+))(?::(\d+))?")
 
 
@@ -41,19 +47,23 @@ class Location(NamedTuple):
 def locate(location: object) -> Location:
     """Read a location; `Misconfigured` says what to write instead."""
     if isinstance(location, list | tuple):
-        return _locate_all([_in_a_list(item) for item in location])
+        first = next((item for item in location if isinstance(item, str) and "://" in item), "kt://")
+        return _locate_all([_in_a_list(item, _kind(first.partition("://")[0])) for item in location])
     return _locate_all([os.fspath(location) if isinstance(location, os.PathLike) else location])
 
 
-def read_servers(value: object) -> tuple[Address, ...]:
-    """Return the servers in a list, or in a text with commas or semicolons; without a database or options."""
+def read_servers(value: object, kind: str = "kt") -> tuple[Address, ...]:
+    """Return the servers in a list, or in a text with commas or semicolons; without a database or options.
+
+    `kind` is the scheme that each may begin with.
+    """
     if isinstance(value, str):
         value = _SEPARATORS.split(value) if value else ()
     if not isinstance(value, Iterable):
         raise Misconfigured(f"{value!r} is not a list of servers: write ['host:{_PORT}', ...]")
     servers: list[Address] = []
     for item in value:
-        address, options = _server(str(item).strip())
+        address, options = _server(str(item).strip(), kind)
         if options:
             raise Misconfigured(f"{item!r} is more than a server: write host:port")
         servers.append(address)
@@ -64,10 +74,12 @@ def _locate_all(urls: list[Any]) -> Location:
     if not urls:
         raise Misconfigured(f"the list of servers is empty: write ['kt://host:{_PORT}', ...]")
     scheme = ""
+    kinds: set[str] = set()
     places: list[str | Address] = []
     options: dict[str, str] = {}
     for url in urls:
         scheme, rest = _scheme(url)
+        kinds.add(_kind(scheme))
         place, _, query = rest.partition("?")
         found, written = _READERS[scheme](url, place)
         places += found
@@ -77,12 +89,19 @@ def _locate_all(urls: list[Any]) -> Location:
     names = [place for place in places if isinstance(place, str)]
     if names and len(places) > 1:
         raise Misconfigured(f"the location {urls!r} names several databases: write one embedded://NAME, or servers")
+    if len(kinds) > 1:
+        raise Misconfigured(f"the location {urls!r} names servers of two kinds: write all kt://, or all tt://")
     servers = tuple(place for place in places if isinstance(place, Address))
     return Location(scheme, names[0] if names else servers, list(options.items()))
 
 
-def _in_a_list(item: object) -> object:
-    return f"kt://{item}" if isinstance(item, str) and "://" not in item else item
+def _in_a_list(item: object, kind: str) -> object:
+    return f"{kind}://{item}" if isinstance(item, str) and "://" not in item else item
+
+
+def _kind(scheme: str) -> str:
+    """Return the scheme that a server's host and port have."""
+    return scheme.removesuffix("+unix")
 
 
 def _scheme(url: Any) -> tuple[str, str]:
@@ -93,14 +112,42 @@ def _scheme(url: Any) -> tuple[str, str]:
             f"embedded:///absolute/path for a directory, kt://host:{_PORT} for a server)"
         )
     scheme, _, rest = url.partition("://")
+    if scheme == "unix" or _FOREIGN.fullmatch(scheme):
+        raise Misconfigured(
+            f"the location {without_password(url)!r} is not that of a Kyoto Tycoon server: write {_instead(url)} for "
+            "one, or embedded://NAME for a database that needs no server"
+        )
     choose(_READERS, scheme, "kind of location")
     if "#" in rest:
         raise Misconfigured(f"the location {url!r} holds a '#': write %23 for it")
     return scheme, rest
 
 
+def _instead(url: str) -> str:
+    """Return what to write in the place of the URL of servers of another kind."""
+    if url.startswith("unix:"):
+        return "kt+unix:///absolute/path"
+    servers, number = [], ""
+    for piece in _SEPARATORS.split(url):
+        place = re.split("[?#]", piece.rpartition("://")[2])[0].rpartition("@")[2]
+        host, _, database = place.partition("/")
+        match = _HOST.fullmatch(host)
+        name = "host" if match is None else f"[{match[1]}]" if match[1] else match[2]
+        servers.append(f"{name}:{_PORT}")
+        number = f"/{database}" if database.isdecimal() else number
+    return f"kt://{','.join(servers)}{number}"
+
+
+def without_password(text: str) -> str:
+    """Return a text as it may be shown, whatever users and passwords the URLs in it have."""
+    return re.sub("//[^/@]*@", "//...@", text)
+
+
 def _advice(url: object) -> str:
     text = url if isinstance(url, str) else ""
+    if text.startswith("unix:"):
+        return _instead(text)
+    text = _FOREIGN_PORTS.sub(f":{_PORT}", text)
     if all(map(_SERVERS.fullmatch, _SEPARATORS.split(text.removeprefix("kt:")))):
         return f"kt://{text.removeprefix('kt:')}"
     near = text.removeprefix("embedded:")
@@ -116,11 +163,11 @@ def _embedded(url: str, place: str) -> tuple[list[str | Address], Options]:
     return [unquote(name or place)], []
 
 
-def _kyoto(url: str, place: str) -> tuple[list[str | Address], Options]:
+def _servers(url: str, place: str) -> tuple[list[str | Address], Options]:
     addresses: list[str | Address] = []
     options: Options = []
     for piece in _SEPARATORS.split(place):
-        address, written = _server(piece.strip())
+        address, written = _server(piece.strip(), url.partition("://")[0])
         addresses.append(address)
         options += written
     return addresses, options
@@ -132,35 +179,45 @@ def _unix(url: str, place: str) -> tuple[list[str | Address], Options]:
 
 _READERS: dict[str, Callable[[str, str], tuple[list[str | Address], Options]]] = {
     "embedded": _embedded,
-    "kt": _kyoto,
+    "kt": _servers,
     "kt+unix": _unix,
+    "tt": _servers,
+    "tt+unix": _unix,
 }
 
 
 def _socket(url: str, path: str) -> Address:
     if not path.startswith("/") or path.endswith("/"):
-        raise Misconfigured(f"{url!r} has no socket's path: write kt+unix:///absolute/path")
+        raise Misconfigured(f"{url!r} has no socket's path: write {url.partition('://')[0]}:///absolute/path")
     return Address(path=unquote(path))
 
 
-def _server(text: str) -> tuple[Address, Options]:
+def _server(text: str, kind: str) -> tuple[Address, Options]:
     """Return one server's address, and the logical database if one is written behind it."""
-    if text.startswith("kt+unix://"):
-        return _socket(text, text.removeprefix("kt+unix://")), []
-    host_and_port, _, database = text.removeprefix("kt://").partition("/")
+    if text.startswith(f"{kind}+unix://"):
+        return _socket(text, text.removeprefix(f"{kind}+unix://")), []
+    host_and_port, _, database = text.removeprefix(f"{kind}://").partition("/")
     match = _HOST.fullmatch(host_and_port)
     if match is None or (match[3] and not 0 < int(match[3]) < 1 << 16):
-        raise Misconfigured(f"{text!r} is not a server: write {_near_server(host_and_port)}")
+        raise Misconfigured(f"{text!r} is not a server: write {_near_server(host_and_port, kind)}")
+    if database and kind == "tt":
+        raise Misconfigured(f"{text!r} names a database, and a Tokyo Tyrant server has one: write tt://{host_and_port}")
     if database and not database.isdecimal():
         raise Misconfigured(f"{database!r} in {text!r} is not the number of a database: write kt://{host_and_port}/0")
     options = [("database", database)] if database else []
     return Address(match[1] or match[2], int(match[3] or _PORT)), options
 
 
-def _near_server(text: str) -> str:
+def _near_server(text: str, kind: str) -> str:
     """Say how a server is written, with what can be made of a wrong one."""
     if "@" in text:
-        return f"kt://host:{_PORT} (the protocol knows neither users nor passwords)"
+        return f"{kind}://host:{_PORT} (the protocol knows neither users nor passwords)"
     if text.count(":") > 1:
-        return f"an IPv6 address in brackets, kt://[::1]:{_PORT}"
-    return f"kt://host:{_PORT}, with a port from 1 to {(1 << 16) - 1}"
+        return f"an IPv6 address in brackets, {kind}://[::1]:{_PORT}"
+    return f"{kind}://host:{_PORT}, with a port from 1 to {(1 << 16) - 1}"
+
+
+def database_name(project: str, directory: str) -> str:
+    """Name the database of a project that names none: by the project's name, and its directory to tell copies apart."""
+    name = re.sub("[^A-Za-z0-9._-]", "-", project)[:70].lstrip("._-")
+    return f"{name or 'default'}-{hashlib.sha256(directory.encode()).hexdigest()[:12]}"

@@ -11,7 +11,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, get_args
+from functools import partial
+from typing import Any, ClassVar, get_args
 
 from kt_cache.locations import locate, read_servers
 from kt_cache.values import Codec
@@ -50,16 +51,14 @@ class EmbeddedOptions:
 
 
 @dataclass(frozen=True)
-class KyotoOptions:
-    """Which Kyoto Tycoon servers keep the records, and how they are talked to; times in seconds.
+class ServerOptions:
+    """Which servers keep the records, and how they are talked to; times in seconds.
 
     Several servers share the keys between them. `retry_timeout` counts wherever the cache can do without a server:
     with `on_error` ``miss``, with several servers, and for replicas.
     """
 
     servers: tuple[Address, ...]
-    database: int = 0
-    """The number of the logical database."""
     timeout: float = 1.0
     """What one exchange with a server may take; clearing a prefix of a large database without order may need more."""
     connect_timeout: float | None = None
@@ -74,6 +73,8 @@ class KyotoOptions:
     """How long a server that failed is left alone before one call tries it again."""
     dead_timeout: float = 60.0
     """How long a server that failed all attempts stays without keys."""
+    failover: bool = True
+    """Whether others take the keys of a dead server; if not, it fails until it is back, and nothing seems missing."""
     replicas: tuple[Address, ...] = ()
     """Copies of the one server, which reads may go to."""
 
@@ -97,10 +98,25 @@ class KyotoOptions:
 
 
 @dataclass(frozen=True)
+class KyotoOptions(ServerOptions):
+    """Which Kyoto Tycoon servers keep the records."""
+
+    database: int = 0
+    """The number of the logical database."""
+
+
+@dataclass(frozen=True)
+class TyrantOptions(ServerOptions):
+    """Which Tokyo Tyrant servers keep the records; each has one database."""
+
+    database: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
 class Options:
     """Where the records are, how values become bytes, and what becomes of errors."""
 
-    store: EmbeddedOptions | KyotoOptions
+    store: EmbeddedOptions | KyotoOptions | TyrantOptions
     serializer: Any = "pickle"
     """``pickle``, ``msgpack``, ``json``, ``raw``, or an object, class or dotted path with ``dumps`` and ``loads``."""
     accept: tuple[str, ...] | None = None
@@ -143,6 +159,11 @@ class Options:
             compress_level=self.compress_level,
             signing_keys=tuple(signing_keys()) if self.sign else (),
         )
+
+
+def has_option(scheme: str, name: str) -> bool:
+    """Tell whether locations of a scheme have an option."""
+    return name in _COMMON or name in _KINDS[scheme][1]
 
 
 def parse_size(value: object) -> int:
@@ -224,8 +245,7 @@ _EMBEDDED: _Readers = {
     "eviction": _one_of(*get_args(Eviction)),
     "database": _database,
 }
-_KYOTO: _Readers = {
-    "database": _database,
+_SERVERS: _Readers = {
     "timeout": _seconds,
     "connect_timeout": _optional(_seconds),
     "max_connections": _count,
@@ -233,17 +253,22 @@ _KYOTO: _Readers = {
     "retry_attempts": _number,
     "retry_timeout": _seconds,
     "dead_timeout": _seconds,
-    "replicas": read_servers,
+    "failover": _truth,
 }
-_KINDS: dict[str, tuple[Callable[..., EmbeddedOptions | KyotoOptions], _Readers]] = {
+_KYOTO: _Readers = {"database": _database, **_SERVERS, "replicas": read_servers}
+_TYRANT: _Readers = {**_SERVERS, "replicas": partial(read_servers, kind="tt")}
+_KINDS: dict[str, tuple[Callable[..., EmbeddedOptions | KyotoOptions | TyrantOptions], _Readers]] = {
     "embedded": (EmbeddedOptions, _EMBEDDED),
     "kt": (KyotoOptions, _KYOTO),
     "kt+unix": (KyotoOptions, _KYOTO),
+    "tt": (TyrantOptions, _TYRANT),
+    "tt+unix": (TyrantOptions, _TYRANT),
 }
 
 assert {"store", *_COMMON} == {field.name for field in fields(Options)}
 assert {"place", *_EMBEDDED} == {field.name for field in fields(EmbeddedOptions)}
 assert {"servers", *_KYOTO} == {field.name for field in fields(KyotoOptions)}
+assert {"servers", *_TYRANT} == {field.name for field in fields(TyrantOptions)}
 
 
 def _reader(name: str, scheme: str) -> Callable[[Any], Any]:

@@ -183,6 +183,12 @@ def register_extension(code: int, kind: type[T], state: Callable[[T], Iterable[A
     _BY_TYPE[kind] = _BY_CODE[code] = extension
 
 
+def extension_name(code: int) -> str:
+    """Return the name of the type that msgpack keeps as that extension, for whoever does not want to build it."""
+    extension = _BY_CODE.get(code)
+    return extension.type.__qualname__ if extension is not None else f"extension {code}"
+
+
 def _extend(value: object) -> list[Any]:
     extension = _BY_TYPE.get(type(value))
     if extension is None:

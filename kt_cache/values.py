@@ -5,15 +5,19 @@ an `int`          exactly an int, of 64 bits: kept by the store as a counter of 
 ``0x80`` ...      a plain pickle: every pickle since protocol 2 begins with that byte
 ``0sssccc0`` ...  bits ``sss``: serializer (0 raw, 1 json, 2 msgpack, 3 pickle, 7 custom);
                   bits ``ccc``: compression (0 none, 1 zlib, 2 lzma, 3 bz2, 4 lz4, 5 zstd, 6 brotli)
-``0sssccc1`` ...  the same, signed: 16 bytes of HMAC-SHA256 over header and payload come before the payload
+``0sssccc1`` ...  the same, signed: 16 bytes of HMAC-SHA256 come before the payload
+``0101000x`` ...  the terms under which a value holds (`kt_cache.terms`), after two bytes that tell their length,
+                  and then the value, unsigned, in any of these forms
 ``0x40`` ...      8 bytes of the third form, moved out of a counter's length
 ================  ====================================================================================
 
 Eight bytes mean a counter, so nothing else may be that long: a plain pickle gets one byte more at its end,
 which unpickling ignores; the third form gets ``0x40`` (serializer 4, which does not exist) before its header;
 a signed value is always longer. The payload is serialized, then compressed, then signed; read the other way
-round, so that nothing is expanded or unpickled that the keys do not vouch for. A signature says who wrote a
-value, not under which key or when; counters are never signed, since the store itself changes them.
+round, so that nothing is expanded or unpickled that the keys do not vouch for. The signature covers the record's key,
+the header and the payload: it says who wrote a value and where, so that none can be put under another key. It does not
+say when: whoever can write to the store can bring back what once was under the same key. Counters are never signed,
+since the store itself changes them.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ from __future__ import annotations
 import hmac
 import pickle
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple, Protocol
 
 from kt_cache.compression import COMPRESSIONS, MAX_EXPANDED
 from kt_cache.serializers import CUSTOM, SERIALIZERS, Pickle, Serializer, resolve
@@ -37,6 +42,10 @@ _SIGNED = 0x01
 _MAC_LENGTH = 16
 _MAC_PURPOSE = b"kt_cache.values: signature of a cached value"
 
+_TERMS_ID = 5
+_SIZE = Struct(">H")
+_INT = Struct(">q")
+
 _SAFE = ("raw", "json", "msgpack")
 _PICKLE_ID = SERIALIZERS["pickle"][0]
 _SERIALIZER_NAMES = {number: name for name, (number, _) in SERIALIZERS.items()} | {CUSTOM: "custom"}
@@ -47,18 +56,39 @@ class Unreadable(KTError):
     """The stored bytes are not something this codec may or can read."""
 
 
+class Conditional(Unreadable):
+    """The value holds under terms that reading alone cannot check; `load` returns it."""
+
+    def __init__(self, terms: bytes, load: Callable[[], Any]) -> None:
+        super().__init__("stored with tags, or to be served while it is stale; read it through KTCache")
+        self.terms = terms
+        self.load = load
+
+
+class Dumps(Protocol):
+    """Turn a value into what a store keeps under a key."""
+
+    def __call__(self, value: object, key: bytes, /) -> bytes | int: ...
+
+
+class Loads(Protocol):
+    """Turn what a store keeps under a key into the value."""
+
+    def __call__(self, stored: bytes | int, key: bytes, /) -> Any: ...
+
+
 class Codec:
-    """Turn Python values into what a store keeps, and back.
+    """Turn Python values into what a store keeps under their keys, and back.
 
     `accept` names the serializers that may be read besides the codec's own; without it these are all that run
     no code (raw, json, msgpack). With `signing_keys` the first key signs, all of them verify, and nothing
     unsigned is read but counters. Errors of pickle and of custom serializers propagate as they are.
     """
 
-    # dumps(value): an int of 64 bits as it is, anything else as bytes.
-    dumps: Callable[[object], bytes | int]
-    # loads(stored): the value; Unreadable when this codec may not or cannot read it.
-    loads: Callable[[bytes | int], Any]
+    # dumps(value, key): an int of 64 bits as it is, anything else as bytes.
+    dumps: Dumps
+    # loads(stored, key): the value; Unreadable when this codec may not or cannot read it.
+    loads: Loads
 
     def __init__(
         self,
@@ -88,7 +118,26 @@ class Codec:
         if _PICKLE_ID in self._readers and not self._macs:
             self.loads = _plain_pickle_reader(self._read)
 
-    def _write(self, value: object) -> bytes | int:
+    def dumps_with(self, terms: bytes, value: object, key: bytes) -> bytes:
+        """Return a value's stored form with the terms under which it holds."""
+        inner = self._plain(value)
+        payload = _SIZE.pack(len(terms)) + terms + (inner if isinstance(inner, bytes) else _INT.pack(inner))
+        stored = self._signed(_TERMS_ID << 4, payload, key)
+        return stored if len(stored) != _COUNTER_LENGTH else _PAD + stored
+
+    def rekey(self, stored: bytes | int, source: bytes, target: bytes) -> bytes | int:
+        """Return the stored form that is under one key as it is to be under another."""
+        if isinstance(stored, int) or not self._macs:
+            return stored
+        return self._signed(*self._open(stored, source), target)
+
+    def _write(self, value: object, key: bytes) -> bytes | int:
+        stored = self._plain(value)
+        if self._macs and isinstance(stored, bytes):
+            return self._signed(*_split(stored), key)
+        return stored
+
+    def _plain(self, value: object) -> bytes | int:
         if type(value) is int and INT64_MIN <= value <= INT64_MAX:
             return value
         payload = self._serializer.dumps(value)
@@ -98,20 +147,32 @@ class Codec:
             if len(compressed) < len(payload):
                 payload = compressed
                 header |= self._compression.id << 1
-        if self._macs:
-            head = bytes((header | _SIGNED,))
-            return head + _signature(self._macs[0], head, payload) + payload
         if header == _PICKLE_ID << 4:
             return payload if len(payload) != _COUNTER_LENGTH else payload + b"."
         stored = bytes((header,)) + payload
         return stored if len(stored) != _COUNTER_LENGTH else _PAD + stored
 
-    def _read(self, stored: bytes | int) -> Any:
+    def _signed(self, header: int, payload: bytes, key: bytes) -> bytes:
+        if not self._macs:
+            return bytes((header,)) + payload
+        head = bytes((header | _SIGNED,))
+        return head + _signature(self._macs[0], head, key, payload) + payload
+
+    def _read(self, stored: bytes | int, key: bytes) -> Any:
         if isinstance(stored, int):
             return stored
-        if len(stored) == _COUNTER_LENGTH + 1 and stored.startswith(_PAD):
-            stored = stored[1:]
-        header, payload = self._open(stored)
+        header, payload = self._open(stored, key)
+        if header == _TERMS_ID << 4:
+            terms, inner = _take_terms(payload)
+            raise Conditional(terms, lambda: self._load_inner(inner))
+        return self._load(header, payload)
+
+    def _load_inner(self, stored: bytes) -> Any:
+        if len(stored) == _COUNTER_LENGTH:
+            return _INT.unpack(stored)[0]
+        return self._load(*_split(stored))
+
+    def _load(self, header: int, payload: bytes) -> Any:
         number = header >> 4
         loads = self._readers.get(number)
         if loads is None:
@@ -128,30 +189,80 @@ class Codec:
         except Exception as error:  # nothing but damage makes these fail, each in its own way
             raise Unreadable(f"damaged {_SERIALIZER_NAMES[number]}: {error!r}; delete the value") from error
 
-    def _open(self, stored: bytes) -> tuple[int, bytes]:
+    def _open(self, stored: bytes, key: bytes) -> tuple[int, bytes]:
         """Return header and payload of what the keys vouch for."""
-        if not stored:
-            raise Unreadable("an empty value has no header; delete it")
-        header = stored[0]
+        header, payload = _split(stored)
         if header & _SIGNED and header < _PLAIN_PICKLE:
             if not self._macs:
                 raise Unreadable("signed, and no signing key is configured; configure the writer's key")
-            end = 1 + _MAC_LENGTH
-            head, signature, payload = stored[:1], stored[1:end], stored[end:]
-            if not any(hmac.compare_digest(_signature(m, head, payload), signature) for m in self._macs):
+            signature, payload = payload[:_MAC_LENGTH], payload[_MAC_LENGTH:]
+            head = bytes((header,))
+            if not any(hmac.compare_digest(_signature(mac, head, key, payload), signature) for mac in self._macs):
                 raise Unreadable("the signature fits none of the keys; keep a replaced key as a later one")
-            return header, payload
+            return header & ~_SIGNED, payload
         if self._macs:
             raise Unreadable("not signed, and signing keys are configured; delete the value")
-        if header == _PLAIN_PICKLE:
-            return _PICKLE_ID << 4, stored
-        return header, stored[1:]
+        return header, payload
 
 
-def _plain_pickle_writer(protocol: int) -> Callable[[object], bytes | int]:
+class Form(NamedTuple):
+    """What a value's header says of the form it is stored in; no key was asked and nothing was read.
+
+    `serializer` and `compression` are names (``counter`` for a number under terms), or say which number is unknown;
+    `terms` is None for none.
+    """
+
+    serializer: str
+    compression: str | None
+    is_signed: bool
+    terms: bytes | None
+    payload: bytes
+
+
+def form_of(stored: bytes) -> Form:
+    """Take a stored value apart; `Unreadable` if no codec has written it."""
+    header, payload = _split(stored)
+    is_signed = bool(header & _SIGNED)
+    if is_signed:
+        payload = payload[_MAC_LENGTH:]
+    terms = None
+    if header >> 4 == _TERMS_ID:
+        terms, inner = _take_terms(payload)
+        if len(inner) == _COUNTER_LENGTH:
+            return Form("counter", None, is_signed, terms, inner)
+        header, payload = _split(inner)
+    number, compression = header >> 4, header >> 1 & 7
+    return Form(
+        _SERIALIZER_NAMES.get(number, f"unknown ({number})"),
+        _COMPRESSION_NAMES.get(compression, f"unknown ({compression})") if compression else None,
+        is_signed,
+        terms,
+        payload,
+    )
+
+
+def _split(stored: bytes) -> tuple[int, bytes]:
+    """Return header and payload."""
+    if not stored:
+        raise Unreadable("an empty value has no header; delete it")
+    if len(stored) == _COUNTER_LENGTH + 1 and stored.startswith(_PAD):
+        stored = stored[1:]
+    header = stored[0]
+    return (header, stored[1:]) if header != _PLAIN_PICKLE else (_PICKLE_ID << 4, stored)
+
+
+def _take_terms(payload: bytes) -> tuple[bytes, bytes]:
+    if len(payload) >= _SIZE.size:
+        end = _SIZE.size + _SIZE.unpack_from(payload)[0]
+        if end < len(payload):
+            return payload[_SIZE.size : end], payload[end:]
+    raise Unreadable("damaged terms; delete the value")
+
+
+def _plain_pickle_writer(protocol: int) -> Dumps:
     pickle_dumps = pickle.dumps
 
-    def dumps(value: object) -> bytes | int:
+    def dumps(value: object, key: bytes, /) -> bytes | int:
         if type(value) is int and INT64_MIN <= value <= INT64_MAX:
             return value
         data = pickle_dumps(value, protocol)
@@ -160,13 +271,13 @@ def _plain_pickle_writer(protocol: int) -> Callable[[object], bytes | int]:
     return dumps
 
 
-def _plain_pickle_reader(read: Callable[[bytes | int], Any]) -> Callable[[bytes | int], Any]:
+def _plain_pickle_reader(read: Loads) -> Loads:
     pickle_loads = pickle.loads
 
-    def loads(stored: bytes | int) -> Any:
+    def loads(stored: bytes | int, key: bytes, /) -> Any:
         if isinstance(stored, bytes) and stored and stored[0] == _PLAIN_PICKLE:
             return pickle_loads(stored)
-        return read(stored)
+        return read(stored, key)
 
     return loads
 
@@ -185,9 +296,9 @@ def _mac(key: bytes) -> hmac.HMAC:
     return hmac.new(hmac.digest(key, _MAC_PURPOSE, "sha256"), digestmod="sha256")
 
 
-def _signature(mac: hmac.HMAC, head: bytes, payload: bytes) -> bytes:
+def _signature(mac: hmac.HMAC, head: bytes, key: bytes, payload: bytes) -> bytes:
     mac = mac.copy()  # the key is already in it: half the time of starting from the key
-    mac.update(head)
+    mac.update(head + len(key).to_bytes(4, "big") + key)
     mac.update(payload)
     return mac.digest()[:_MAC_LENGTH]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_PATIENCE = 30  # seconds
 
 
 def python(*arguments: object, timeout: float = 120, **environ: str) -> str:
@@ -42,3 +44,15 @@ def running(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+def ends(group: int) -> bool:
+    """Tell whether a group of processes ends: those whose parent has ended stay until the system has buried them."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from kt_cache.options import EmbeddedOptions, KyotoOptions, Options, parse_size
+from kt_cache.options import EmbeddedOptions, KyotoOptions, Options, TyrantOptions, parse_size
 from kt_cache.stores import open_store
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_core.database import Environment
@@ -21,6 +21,7 @@ from kt_core.transport import Address
 
 HERE = "embedded://here"
 THERE = "kt://there"
+TYRANT = "tt://there"
 
 # name: as Django's OPTIONS has it, as a URL's query has it, as it is read
 COMMON: dict[str, tuple[Any, str, Any]] = {
@@ -47,11 +48,14 @@ KYOTO: dict[str, tuple[Any, str, Any]] = {
     "retry_attempts": (0, "0", 0),
     "retry_timeout": (0.5, ".5", 0.5),
     "dead_timeout": (10, "1e1", 10.0),
+    "failover": (False, "no", False),
     "replicas": (["b", "c:1979"], "b,c:1979", (Address("b"), Address("c", 1979))),
 }
+OF_TYRANT = {name: row for name, row in KYOTO.items() if name != "database"}
 EACH = [
     *((HERE, name, *row) for name, row in (EMBEDDED | COMMON).items()),
     *((THERE, name, *row) for name, row in (KYOTO | COMMON).items()),
+    *((TYRANT, name, *row) for name, row in OF_TYRANT.items()),
 ]
 each_option = pytest.mark.parametrize(
     ("location", "name", "value", "text", "read"), EACH, ids=[f"{location}-{name}" for location, name, *_ in EACH]
@@ -84,6 +88,7 @@ def open_at() -> Iterator[Callable[[Options], EmbeddedStore]]:
         (Options, {"store", *COMMON}),
         (EmbeddedOptions, {"place", *EMBEDDED}),
         (KyotoOptions, {"servers", *KYOTO}),
+        (TyrantOptions, {"servers", *OF_TYRANT}),
     ],
 )
 def test_every_option_is_tested(kind: type[Any], names: set[str]) -> None:
@@ -169,6 +174,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str, nearest: str, by
         (THERE, "max_size", "max_size is an option of embedded:// locations, not of kt:// ones: leave it out"),
         ("kt+unix:///socket", "EVICTION", "eviction is an option of embedded:// locations, not of kt[+]unix:// ones"),
         (HERE, "timeout", "timeout is an option of kt:// locations, not of embedded:// ones"),
+        (TYRANT, "database", "database is an option of embedded:// locations, not of tt:// ones: leave it out"),
     ],
 )
 def test_an_option_of_another_kind_of_store_is_refused(location: str, name: str, advice: str) -> None:
@@ -224,6 +230,8 @@ def test_a_name_that_is_no_text_is_refused() -> None:
         (THERE, "replicas", 3, "3 is not a list of servers: write .'host:1978'"),
         (THERE, "replicas", "b,,c", "'' is not a server: write kt://host:1978"),
         (THERE, "replicas", ["b:1978/0"], "'b:1978/0' is more than a server: write host:port"),
+        (TYRANT, "replicas", ["b:1978/0"], "names a database, and a Tokyo Tyrant server has one: write tt://b:1978"),
+        (TYRANT, "replicas", ["kt://b"], "'kt://b' is not a server: write tt://host:1978"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(location: str, name: str, value: Any, message: str) -> None:
@@ -372,8 +380,8 @@ def test_what_no_codec_can_be_is_refused(options: dict[str, Any], message: str) 
 def test_the_codec_signs_with_the_first_key() -> None:
     codec = parse(HERE, sign=True).codec(lambda: [b"new", b"old"])
     old = parse(HERE, sign=True).codec(lambda: [b"old"])
-    assert codec.loads(old.dumps("value")) == "value"
-    assert codec.dumps("value") != old.dumps("value")
+    assert codec.loads(old.dumps("value", b"k"), b"k") == "value"
+    assert codec.dumps("value", b"k") != old.dumps("value", b"k")
 
 
 def test_keys_are_not_fetched_unless_it_signs() -> None:

@@ -6,95 +6,40 @@ and awaits the store: it is as atomic, and takes no thread where the store needs
 
 from __future__ import annotations
 
-import hashlib
-import re
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, TypedDict, Unpack, overload
 
-from asgiref.sync import sync_to_async
-from django.conf import settings
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, default_key_func
-from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from kt_cache.changes import check_conditions, exchange, increment, move
-from kt_cache.flows import Flow, adrive, call, drive
-from kt_cache.options import Options
-from kt_cache.reading import Found, Problem, Values, complain_once
-from kt_cache.stores import Value, open_store
+from kt_cache.django.base import Base, encode
+from kt_cache.flows import Flow, call
+from kt_cache.reading import Found, Problem, complain_once
+from kt_cache.stores import Value
 from kt_cache.terms import Terms, check_tags, tag_versions
 from kt_cache.values import Unreadable
-from kt_core.errors import CounterOverflow, Misconfigured, NotACounter
-
-# What Django's own check, a loop over all characters, has nothing to say about.
-_unremarkable = re.compile(r"[^\x00-\x20\x7f]{0,250}").fullmatch
-_remarkable = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]").search
+from kt_core.errors import CounterOverflow, InvalidInput, NotACounter
 
 
-class Contract(BaseCache):
+class Storing(TypedDict, total=False):
+    """How a value is stored, as `Contract.set` says."""
+
+    nx: bool
+    xx: bool
+    tags: Iterable[str]
+
+
+class Making(TypedDict, total=False):
+    """How a number is made where there is none, as `Contract.incr` says."""
+
+    initial: int | None
+    timeout: Any
+    ignore_key_check: bool
+
+
+class Contract(Base):
     """What every Django cache can do; `kt_cache.django.cache.KTCache` is the whole."""
-
-    clock = staticmethod(time.time)
-
-    def __init__(self, location: str | Sequence[str], params: dict[str, Any]) -> None:
-        super().__init__(params)
-        options = {name: value for name, value in params.get("OPTIONS", {}).items() if name not in _DJANGO_OPTIONS}
-        # As Django looks for them: in capitals among the options, in small letters beside them.
-        self._limited = bool(
-            set(_DJANGO_OPTIONS) & set(params.get("OPTIONS", {})) or {"max_entries", "cull_frequency"} & set(params)
-        )
-        # What a subclass makes of keys is its own business.
-        self._plain_keys = all(
-            getattr(type(self), name) is getattr(BaseCache, name) for name in ("make_key", "validate_key")
-        )
-        try:
-            self._options = Options.parse(location, options, default_name=project_name())
-            codec = self._options.codec(signing_keys)
-            self._store = open_store(self._options)
-        except Misconfigured as error:
-            raise ImproperlyConfigured(f"CACHES entry with LOCATION {location!r}: {error}") from error
-        self._dumps = codec.dumps
-        self._loads = codec.loads
-        self._rekey = codec.rekey
-        self._values = Values(codec, self.clock)
-
-    # -- keys, timeouts, values --------------------------------------------------------------------------
-
-    def _key(self, key: Any, version: int | None) -> bytes:
-        if self._plain_keys and self.key_func is default_key_func:
-            made = f"{self.key_prefix}:{self.version if version is None else version}:{key}"
-            if not _unremarkable(made):
-                self.validate_key(made)
-        else:
-            made = self.make_and_validate_key(key, version)
-        try:
-            return made.encode()
-        except UnicodeEncodeError:
-            return made.encode("utf-8", "surrogatepass")
-
-    def _keys(self, keys: Iterable[Any], version: int | None) -> dict[Any, bytes]:
-        """Return all keys with what the store knows them by; for the default key function all at once."""
-        if self._plain_keys and self.key_func is default_key_func:
-            head = f"{self.key_prefix}:{self.version if version is None else version}:"
-            made = {key: f"{head}{key}" for key in keys}
-            texts = made.values()
-            if made and max(map(len, texts)) <= 250 and not _remarkable("".join(texts)):
-                return {key: text.encode() for key, text in made.items()}
-            keys = made
-        return {key: self._key(key, version) for key in keys}
-
-    def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> float | None:
-        """Return the seconds a record is to live: None for never, zero and less for not at all."""
-        seconds: float | None = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-        return seconds
-
-    async def _adumps(self, value: Any, made: bytes) -> Value:
-        try:
-            return self._dumps(value, made)
-        except SynchronousOnlyOperation:
-            # A lazy queryset is evaluated by being pickled, which Django forbids in an event loop.
-            return await sync_to_async(self._dumps)(value, made)
 
     # -- one record --------------------------------------------------------------------------------------
 
@@ -107,7 +52,7 @@ class Contract(BaseCache):
         try:
             return self._loads(stored, made)
         except Unreadable as error:
-            return _fresh(drive(self._values.settle([Problem(made, stored, error)]), self._store).get(made), default)
+            return _fresh(self._drive(self._values.settle([Problem(made, stored, error)])).get(made), default)
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         made = self._key(key, version)
@@ -117,9 +62,15 @@ class Contract(BaseCache):
         try:
             return self._loads(stored, made)
         except Unreadable as error:
-            found = await adrive(self._values.settle([Problem(made, stored, error)]), self._store)
+            found = await self._adrive(self._values.settle([Problem(made, stored, error)]))
             return _fresh(found.get(made), default)
 
+    @overload  # type: ignore[override]  # Django's returns nothing
+    def set(self, key: Any, value: Any, timeout: Any = ..., version: Any = ..., **how: Unpack[Storing]) -> bool: ...
+    @overload
+    def set(
+        self, key: Any, value: Any, timeout: Any = ..., version: Any = ..., *, get: bool, **how: Unpack[Storing]
+    ) -> Any: ...
     def set(
         self,
         key: Any,
@@ -135,16 +86,25 @@ class Contract(BaseCache):
         """Store a value, whatever was there; tell whether there was room for it.
 
         With `nx` only where there is none, with `xx` only where there is one; False if it was not stored. With `get`
-        the value that was there is returned, or None. A value with `tags` is gone when any of them is deleted.
+        the value that was there is returned, or None. A value with `tags` is gone when any of them is deleted: whoever
+        reads it finds nothing (`add`, `has_key` and `ttl` go by the record, which is there until then).
         """
         if nx or xx or get or tags:
-            return drive(self._set(self._key(key, version), value, timeout, version, nx, xx, get, tags), self._store)
+            return self._drive(self._set(self._key(key, version), value, timeout, version, nx, xx, get, tags))
         made = self._key(key, version)
         stored = self._dumps(value, made)
         if self._limited:
             self._store.cull(self._max_entries, self._cull_frequency)
         return self._store.set(made, stored, self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout)
 
+    @overload  # type: ignore[override]
+    async def aset(
+        self, key: Any, value: Any, timeout: Any = ..., version: Any = ..., **how: Unpack[Storing]
+    ) -> bool: ...
+    @overload
+    async def aset(
+        self, key: Any, value: Any, timeout: Any = ..., version: Any = ..., *, get: bool, **how: Unpack[Storing]
+    ) -> Any: ...
     async def aset(
         self,
         key: Any,
@@ -159,8 +119,8 @@ class Contract(BaseCache):
     ) -> Any:
         made = self._key(key, version)
         if nx or xx or get or tags:
-            return await adrive(self._set(made, value, timeout, version, nx, xx, get, tags), self._store)
-        stored = await self._adumps(value, made)
+            return await self._adrive(self._set(made, value, timeout, version, nx, xx, get, tags))
+        stored = await encode(partial(self._dumps, value, made))
         if self._limited:
             await self._store.acull(self._max_entries, self._cull_frequency)
         return await self._store.aset(made, stored, self.get_backend_timeout(timeout))
@@ -185,11 +145,17 @@ class Contract(BaseCache):
             found = yield from exchange(self._values, made, value, seconds, terms, nx=nx, xx=xx)
             return _fresh(found, None)
         method = "add" if nx else "replace" if xx else "set"
-        return (yield call(method, made, self._values.stored_form(value, made, terms), seconds))
+        stored = yield from self._values.stored_form(value, made, terms)
+        return (yield call(method, made, stored, seconds))
 
     def _terms(self, tags: Iterable[str], version: int | None, timeout: float | None, stale: float = 0) -> Flow[Terms]:
-        names = check_tags(self._key(tag, version) for tag in tags)
-        return self._values.terms((yield from tag_versions(names)), timeout, stale)
+        return self._values.terms((yield from tag_versions(self._tags(tags, version))), timeout, stale)
+
+    def _tags(self, tags: Iterable[str], version: int | None) -> list[bytes]:
+        """Return what the store knows tags by, each once."""
+        if isinstance(tags, str):
+            raise InvalidInput(f"tags are a list of names: write [{tags!r}]")
+        return check_tags(self._key(tag, version) for tag in tags)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store a value where there is none; tell whether there was none."""
@@ -201,7 +167,7 @@ class Contract(BaseCache):
 
     async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         made = self._key(key, version)
-        stored = await self._adumps(value, made)
+        stored = await encode(partial(self._dumps, value, made))
         if self._limited:
             await self._store.acull(self._max_entries, self._cull_frequency)
         return await self._store.aadd(made, stored, self.get_backend_timeout(timeout))
@@ -245,16 +211,12 @@ class Contract(BaseCache):
         as elsewhere, makes one that begins at 0 and never expires.
         """
         made = self._key(key, version)
-        if ignore_key_check and initial is None:
-            initial, timeout = 0, None
-        if isinstance(delta, int):
+        if isinstance(delta, int) and initial is None and not ignore_key_check:
             try:
-                if initial is None:
-                    return _found(key, self._store.incr(made, delta))
-                return self._store.incr(made, delta, initial=initial, timeout=self.get_backend_timeout(timeout))
+                return _found(key, self._store.incr(made, delta))
             except (NotACounter, CounterOverflow):
                 pass
-        return _found(key, drive(increment(self._values, made, delta), self._store))
+        return _found(key, self._drive(self._incr(made, delta, initial, timeout, ignore_key_check)))
 
     async def aincr(
         self,
@@ -267,33 +229,44 @@ class Contract(BaseCache):
         ignore_key_check: bool = False,
     ) -> Any:
         made = self._key(key, version)
-        if ignore_key_check and initial is None:
-            initial, timeout = 0, None
-        if isinstance(delta, int):
+        if isinstance(delta, int) and initial is None and not ignore_key_check:
             try:
-                if initial is None:
-                    return _found(key, await self._store.aincr(made, delta))
-                return await self._store.aincr(made, delta, initial=initial, timeout=self.get_backend_timeout(timeout))
+                return _found(key, await self._store.aincr(made, delta))
             except (NotACounter, CounterOverflow):
                 pass
-        return _found(key, await adrive(increment(self._values, made, delta), self._store))
+        return _found(key, await self._adrive(self._incr(made, delta, initial, timeout, ignore_key_check)))
 
-    def decr(self, key: Any, delta: int = 1, version: int | None = None, **making: Any) -> Any:
+    def _incr(
+        self, made: bytes, delta: Any, initial: int | None, timeout: Any, ignore_key_check: bool
+    ) -> Flow[Any | None]:
+        if ignore_key_check and initial is None:
+            initial, timeout = 0, None
+        seconds = self.get_backend_timeout(timeout)
+        if isinstance(delta, int) and isinstance(initial, int):
+            try:
+                total = yield call("incr", made, delta, initial=initial, timeout=seconds)
+            except (NotACounter, CounterOverflow):
+                pass
+            else:
+                return initial + delta if total is None else total  # None in an outage, when all begins anew
+        return (yield from increment(self._values, made, delta, initial, seconds))
+
+    def decr(self, key: Any, delta: int = 1, version: int | None = None, **making: Unpack[Making]) -> Any:
         """Subtract from a number; all else as `incr`."""
         return self.incr(key, -delta, version, **making)
 
-    async def adecr(self, key: Any, delta: int = 1, version: int | None = None, **making: Any) -> Any:
+    async def adecr(self, key: Any, delta: int = 1, version: int | None = None, **making: Unpack[Making]) -> Any:
         return await self.aincr(key, -delta, version, **making)
 
     def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         """Store a value under another version, with the time it has left, and return that version."""
         version = self.version if version is None else version
-        drive(self._move(key, version, version + delta), self._store)
+        self._drive(self._move(key, version, version + delta))
         return version + delta
 
     async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         version = self.version if version is None else version
-        await adrive(self._move(key, version, version + delta), self._store)
+        await self._adrive(self._move(key, version, version + delta))
         return version + delta
 
     def _move(self, key: Any, version: int, target: int) -> Flow[None]:
@@ -314,7 +287,7 @@ class Contract(BaseCache):
         made = self._keys(keys, version)
         found = self._store.get_many(made.values())
         values, problems = self._read(made, found)
-        return values if not problems else _all_fresh(made, values, drive(self._values.settle(problems), self._store))
+        return values if not problems else _all_fresh(made, values, self._drive(self._values.settle(problems)))
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         made = self._keys(keys, version)
@@ -322,7 +295,7 @@ class Contract(BaseCache):
         values, problems = self._read(made, found)
         if not problems:
             return values
-        return _all_fresh(made, values, await adrive(self._values.settle(problems), self._store))
+        return _all_fresh(made, values, await self._adrive(self._values.settle(problems)))
 
     def _read(
         self, made: Mapping[Any, bytes], found: Mapping[bytes, Value]
@@ -352,7 +325,7 @@ class Contract(BaseCache):
         """Store many values, all with the same tags; return the keys that could not be stored."""
         keys = self._keys(data, version)
         if tags:
-            failed = drive(self._set_many(data, keys, timeout, version, tags), self._store)
+            failed = self._drive(self._set_many(data, keys, timeout, version, tags))
         else:
             dumps = self._dumps
             rows = {keys[key]: dumps(value, keys[key]) for key, value in data.items()}
@@ -371,9 +344,9 @@ class Contract(BaseCache):
     ) -> list[Any]:
         keys = self._keys(data, version)
         if tags:
-            failed = await adrive(self._set_many(data, keys, timeout, version, tags), self._store)
+            failed = await self._adrive(self._set_many(data, keys, timeout, version, tags))
         else:
-            rows = {keys[key]: await self._adumps(value, keys[key]) for key, value in data.items()}
+            rows = {keys[key]: await encode(partial(self._dumps, value, keys[key])) for key, value in data.items()}
             if self._limited:
                 await self._store.acull(self._max_entries, self._cull_frequency)
             failed = await self._store.aset_many(rows, self.get_backend_timeout(timeout))
@@ -389,7 +362,9 @@ class Contract(BaseCache):
     ) -> Flow[list[bytes]]:
         seconds = self.get_backend_timeout(timeout)
         terms = yield from self._terms(tags, version, seconds)
-        rows = {keys[key]: self._values.stored_form(value, keys[key], terms) for key, value in data.items()}
+        rows: dict[bytes, Value] = {}
+        for key, value in data.items():
+            rows[keys[key]] = yield from self._values.stored_form(value, keys[key], terms)
         if self._limited:
             yield call("cull", self._max_entries, self._cull_frequency)
         return (yield call("set_many", rows, seconds))  # type: ignore[no-any-return]
@@ -415,9 +390,6 @@ class Contract(BaseCache):
         """As `close`."""
 
 
-_DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
-
-
 def _found(key: Any, result: Any) -> Any:
     if result is None:
         raise ValueError(f"Key '{key}' not found")
@@ -428,9 +400,7 @@ def _fresh(found: Found | None, default: Any) -> Any:
     return found.value if found is not None and found.is_fresh else default
 
 
-def _all_fresh(
-    made: Mapping[Any, bytes], values: dict[Any, Any], settled: Mapping[bytes, Found]
-) -> dict[Any, Any]:
+def _all_fresh(made: Mapping[Any, bytes], values: dict[Any, Any], settled: Mapping[bytes, Found]) -> dict[Any, Any]:
     """Return all values that are fresh, in the order of their keys."""
     fresh = {stored: found.value for stored, found in settled.items() if found.is_fresh}
     return {
@@ -438,17 +408,3 @@ def _all_fresh(
         for key, stored in made.items()
         if key in values or stored in fresh
     }
-
-
-def signing_keys() -> list[bytes]:
-    """Return the project's secrets, the one to sign with first."""
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return [secret.encode() if isinstance(secret, str) else secret for secret in secrets if secret]
-
-
-def project_name() -> str:
-    """Name the database of a project that names none: by its settings, and its directory to tell copies apart."""
-    module = getattr(settings, "SETTINGS_MODULE", None) or "django"
-    base = str(getattr(settings, "BASE_DIR", None) or Path.cwd())
-    name = re.sub("[^A-Za-z0-9._-]", "-", module)[:80].lstrip("._-")
-    return f"{name or 'django'}-{hashlib.sha256(base.encode()).hexdigest()[:12]}"

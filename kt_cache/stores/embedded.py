@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
-from kt_cache.stores.base import Keep, Stats, Value
+from kt_cache.stores.base import Entry, Keep, Stats, Value
 from kt_core.database import NEVER, Database, Origin
-from kt_core.errors import InvalidInput, StoreFull
+from kt_core.database.batch import Change
+from kt_core.errors import CounterOverflow, InvalidInput, KTError, NotACounter, StoreFull
 from kt_core.number import INTEGER
 
-logger = logging.getLogger("kt_cache")
+logger = logging.getLogger("kt_cache.stores")
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _COUNTER_SIZE = INTEGER.size
 _AGES = 1e12  # seconds
+_BATCH = 512  # keys that are listed at once
 
 
 class EmbeddedStore:
@@ -44,6 +47,11 @@ class EmbeddedStore:
         value = found[0]
         return value if len(value) != _COUNTER_SIZE else int.from_bytes(value, "big", signed=True)
 
+    def get_with_ttl(self, key: bytes) -> tuple[Value, float] | None:
+        """Return the value and the seconds it has left, infinity if it never expires; None if there is none."""
+        found = self._database.find(key)
+        return None if found is None else (_to_value(found[0]), self._left(found[1]))
+
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         """Return the values of those keys that have one."""
         found: dict[bytes, Value] = self._database.get_bulk(keys)  # type: ignore[assignment]
@@ -52,13 +60,13 @@ class EmbeddedStore:
                 found[key] = int.from_bytes(value, "big", signed=True)  # type: ignore[arg-type]
         return found
 
-    def set(self, key: bytes, value: Value, timeout: float | None) -> None:
-        """Store a value, whatever was there."""
+    def set(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        """Store a value, whatever was there; tell whether there was room for it."""
         expiry = self._expiry(timeout)
         if not expiry:
             self.delete(key)
-            return
-        self._set_or_drop(key, _to_bytes(value), expiry)
+            return True
+        return self._set_or_drop(key, _to_bytes(value), expiry)
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         """Store many values; return the keys that could not be stored."""
@@ -82,7 +90,7 @@ class EmbeddedStore:
             return self._database.add(key, _to_bytes(value), expiry)
         except StoreFull as error:
             self._drop([key], error)
-            return True
+            return not self._environment.bypassed  # nobody has a lock that cannot be kept
 
     def replace(self, key: bytes, value: Value, timeout: float | None) -> bool:
         """Store a value where there is one; tell whether there was one."""
@@ -108,6 +116,15 @@ class EmbeddedStore:
         except StoreFull as error:
             return self._cannot_delete(error)
 
+    def pop(self, key: bytes) -> Value | None:
+        """Delete a record and return its value, None if there was none."""
+        try:
+            record = self._database.seize(key)
+        except StoreFull as error:
+            self._cannot_delete(error)
+            return None
+        return _to_value(record.value) if record is not None else None
+
     def touch(self, key: bytes, timeout: float | None) -> bool:
         """Give a record another timeout; tell whether there was one."""
         expiry = self._expiry(timeout)
@@ -117,6 +134,21 @@ class EmbeddedStore:
             return self._database.touch(key, expiry)
         except StoreFull as error:
             return self._drop([key], error) > 0
+
+    def touch_many(self, keys: Iterable[bytes], timeout: float | None) -> list[bytes]:
+        """Give many records another timeout; return the keys of those that there were."""
+        expiry = self._expiry(timeout)
+        every = list(dict.fromkeys(keys))
+        operations = self._database.operations
+        changes = [
+            Change(operations.touch, (key, expiry), 0) if expiry else Change(operations.remove, (key,), 0)
+            for key in every
+        ]
+        return [
+            key
+            for key, outcome in zip(every, self._database.change_all(changes), strict=True)
+            if (self.touch(key, timeout) if isinstance(outcome, KTError) else outcome)
+        ]
 
     def incr(self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None) -> int | None:
         """Add to a counter, which keeps its expiry, and return the sum; see the contract for all else."""
@@ -128,6 +160,24 @@ class EmbeddedStore:
         except StoreFull as error:
             self._drop([key], error)
             return None if initial is None else initial + delta
+
+    def incr_many(
+        self, deltas: Mapping[bytes, int], *, initial: int | None = None, timeout: float | None = None
+    ) -> dict[bytes, int | KTError]:
+        """Add to many counters; return their sums, without those that there were not, or what each met with."""
+        origin = Origin.TRY if initial is None else initial
+        expiry = self._expiry(timeout) or 1
+        operation = self._database.operations.increment
+        changes = [
+            Change(operation, (key, delta, origin, expiry, True, False), _COUNTER_SIZE) for key, delta in deltas.items()
+        ]
+        sums: dict[bytes, int | KTError] = {}
+        for (key, delta), outcome in zip(deltas.items(), self._database.change_all(changes), strict=True):
+            if isinstance(outcome, KTError) and not isinstance(outcome, NotACounter | CounterOverflow):
+                outcome = self.incr(key, delta, initial=initial, timeout=timeout)
+            if outcome is not None:
+                sums[key] = outcome
+        return sums
 
     def compare_and_set(
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
@@ -149,9 +199,11 @@ class EmbeddedStore:
     def ttl(self, key: bytes) -> float | None:
         """Return the seconds a record has left, infinity if it never expires; None if there is none."""
         found = self._database.check(key)
-        if found is None:
-            return None
-        return math.inf if found[1] == NEVER else max(0.0, found[1] / 1000 - self._clock())
+        return None if found is None else self._left(found[1])
+
+    def ttl_many(self, keys: Iterable[bytes]) -> dict[bytes, float]:
+        """Return the seconds that those of the records have left that there are."""
+        return {key: left for key in keys if (left := self.ttl(key)) is not None}
 
     def expire_at(self, key: bytes, when: float) -> bool:
         """Let a record expire at a time, in seconds since the epoch; tell whether there was one."""
@@ -168,6 +220,11 @@ class EmbeddedStore:
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the keys with the prefix; no snapshot, and no more than a batch of them in memory."""
         return self._database.keys(prefix)
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        """Yield what is known of the records with the prefix, without reading them; no snapshot."""
+        for key, size, expiry, used in self._database.traces(prefix):
+            yield Entry(key, size, self._left(expiry), None if used is None else used / 1000)
 
     def clear(self) -> None:
         """Delete every record of the logical database."""
@@ -190,6 +247,10 @@ class EmbeddedStore:
         except StoreFull as error:
             self._cannot_delete(error)
 
+    def vacuum(self) -> None:
+        """Delete the expired records of the whole environment now."""
+        self._database.vacuum()
+
     def stats(self) -> Stats:
         """Return the figures of the store."""
         status = self._database.status()
@@ -200,6 +261,11 @@ class EmbeddedStore:
             size=status["size"],
             **self._environment.counters(),
         )
+
+    def ping(self) -> bool:
+        """Read something; tell whether anything that is written is kept."""
+        self._database.check(b"")
+        return not self._environment.bypassed
 
     def close(self) -> None:
         """Nothing to do: the environment belongs to the process, and other threads use it."""
@@ -215,11 +281,14 @@ class EmbeddedStore:
     async def aget(self, key: bytes) -> Value | None:
         return self.get(key)
 
+    async def aget_with_ttl(self, key: bytes) -> tuple[Value, float] | None:
+        return self.get_with_ttl(key)
+
     async def aget_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         return self.get_many(keys)
 
-    async def aset(self, key: bytes, value: Value, timeout: float | None) -> None:
-        await self._off_loop(self.set, key, value, timeout)
+    async def aset(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        return await self._off_loop(self.set, key, value, timeout)
 
     async def aset_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         return await self._off_loop(self.set_many, items, timeout)
@@ -236,13 +305,24 @@ class EmbeddedStore:
     async def adelete_many(self, keys: Iterable[bytes]) -> int:
         return await self._off_loop(self.delete_many, keys)
 
+    async def apop(self, key: bytes) -> Value | None:
+        return await self._off_loop(self.pop, key)
+
     async def atouch(self, key: bytes, timeout: float | None) -> bool:
         return await self._off_loop(self.touch, key, timeout)
+
+    async def atouch_many(self, keys: Iterable[bytes], timeout: float | None) -> list[bytes]:
+        return await self._off_loop(self.touch_many, keys, timeout)
 
     async def aincr(
         self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None
     ) -> int | None:
         return await self._off_loop(self.incr, key, delta, initial=initial, timeout=timeout)
+
+    async def aincr_many(
+        self, deltas: Mapping[bytes, int], *, initial: int | None = None, timeout: float | None = None
+    ) -> dict[bytes, int | KTError]:
+        return await self._off_loop(self.incr_many, deltas, initial=initial, timeout=timeout)
 
     async def acompare_and_set(
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
@@ -254,6 +334,9 @@ class EmbeddedStore:
 
     async def attl(self, key: bytes) -> float | None:
         return self.ttl(key)
+
+    async def attl_many(self, keys: Iterable[bytes]) -> dict[bytes, float]:
+        return self.ttl_many(keys)
 
     async def aexpire_at(self, key: bytes, when: float) -> bool:
         return await self._off_loop(self.expire_at, key, when)
@@ -275,8 +358,20 @@ class EmbeddedStore:
     async def acull(self, limit: int, divisor: int) -> None:
         await asyncio.to_thread(self.cull, limit, divisor)
 
+    async def avacuum(self) -> None:
+        await asyncio.to_thread(self.vacuum)
+
     async def astats(self) -> Stats:
         return await asyncio.to_thread(self.stats)
+
+    async def aping(self) -> bool:
+        return self.ping()
+
+    async def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
+        keys = self.iter_keys(prefix)
+        while batch := await asyncio.to_thread(lambda: list(islice(keys, _BATCH))):
+            for key in batch:
+                yield key
 
     # -- expiry and fullness -----------------------------------------------------------------------------
 
@@ -293,6 +388,9 @@ class EmbeddedStore:
             raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
         return NEVER
 
+    def _left(self, expiry: int) -> float:
+        return math.inf if expiry == NEVER else max(0.0, expiry / 1000 - self._clock())
+
     def _set_or_drop(self, key: bytes, value: bytes, expiry: int) -> bool:
         try:
             self._database.set(key, value, expiry)
@@ -307,7 +405,7 @@ class EmbeddedStore:
             raise error
         if self._environment.bypassed:
             return 0
-        logger.warning("not cached: %s", error)
+        logger.warning("not cached: %s", error, extra={"kt_location": str(self._environment.directory)})
         return self.delete_many(keys)
 
     def _cannot_delete(self, error: StoreFull) -> int:
@@ -319,3 +417,7 @@ class EmbeddedStore:
 
 def _to_bytes(value: Value) -> bytes:
     return value if isinstance(value, bytes) else INTEGER.pack(value)
+
+
+def _to_value(data: bytes) -> Value:
+    return data if len(data) != _COUNTER_SIZE else int.from_bytes(data, "big", signed=True)

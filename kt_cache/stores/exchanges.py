@@ -8,12 +8,12 @@ is tried until nobody was faster. Source: the Kyoto Tycoon protocol reference, s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Final, TypeVar
 
-from kt_cache.stores.base import Keep, Stats, Value
-from kt_core.errors import CounterOverflow, InvalidInput, ServerError
+from kt_cache.stores.base import Entry, Keep, Stats, Value
+from kt_core.errors import CounterOverflow, InvalidInput, KTError, NotACounter, ServerError
 from kt_core.kyoto import operations as ops
 from kt_core.number import INTEGER, INTEGER_MAX, INTEGER_MIN, decode_integer
 from kt_core.wire.exchange import Flow, Op
@@ -30,6 +30,7 @@ _HALF: Final = range(INTEGER_MIN // 2 + 1, INTEGER_MAX // 2 + 1)
 _FIRST_BATCH = 8  # keys of a walk; the next ones double, since an answer behind the last key takes as long as one
 _MATCHES = 10_000  # keys that are removed at once: the server sends them in one reply
 _ORDERED = {b"17", b"33", b"49", b"65"}  # the types of database that keep their keys in order
+_TOGETHER = 64  # calls that are sent at once
 _SORTED = 256  # bytes of a key that the order is sure to go by: the bundled server's does not by all of a long one
 
 # Each walk has a cursor of its own: one left behind by an accident would go on in its own database.
@@ -48,14 +49,17 @@ class Exchanges:
     def get(self, key: bytes) -> Op[Value | None]:
         return ops.get(self._db, key, _found)
 
+    def get_with_ttl(self, key: bytes) -> Op[tuple[Value, float] | None]:
+        return ops.get(self._db, key, lambda found: found and (_to_value(found.value), self._seconds(found.xt)))
+
     def get_many(self, keys: Iterable[bytes]) -> Op[dict[bytes, Value]]:
         return ops.fetch(self._db, list(keys), _values)
 
-    def set(self, key: bytes, value: Value, timeout: float | None) -> Op[None]:
+    def set(self, key: bytes, value: Value, timeout: float | None) -> Op[bool]:
         xt = _relative(timeout)
         if not xt:
-            return self.delete(key).then(lambda deleted: None)
-        return ops.put(self._db, key, _to_bytes(value), xt).then(lambda stored: self._stored(stored, 1, None))
+            return self.delete(key).then(lambda deleted: True)
+        return ops.put(self._db, key, _to_bytes(value), xt).then(lambda stored: self._stored(stored, 1, True))
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> Op[list[bytes]]:
         xt = _relative(timeout)
@@ -74,6 +78,9 @@ class Exchanges:
 
     def delete_many(self, keys: Iterable[bytes]) -> Op[int]:
         return ops.remove_bulk([(self._db, key) for key in keys])
+
+    def pop(self, key: bytes) -> Op[Value | None]:
+        return ops.seize(self._db, key).then(_found)
 
     # -- where there is a record, or none ----------------------------------------------------------------
 
@@ -127,14 +134,37 @@ class Exchanges:
                 return True
         return False
 
+    def touch_many(self, keys: Iterable[bytes], timeout: float | None) -> Flow[list[bytes]]:
+        xt = _relative(timeout)
+        touched: list[bytes] = []
+        for part in _parts(keys):
+            if xt:
+                found = yield ops.get_bulk([(self._db, key) for key in part])
+                touches = [ops.cas(self._db, key, value, value, xt) for _, key, value, _ in found]
+                done = (yield ops.together(touches)) if touches else []
+                for (_, key, _, _), is_done in zip(found, done, strict=True):
+                    if is_done or (yield from self._touch(key, xt)):
+                        touched.append(key)
+            else:
+                gone = yield ops.together([ops.seize(self._db, key) for key in part])
+                touched += [key for key, record in zip(part, gone, strict=True) if record is not None]
+        return touched
+
     def ttl(self, key: bytes) -> Op[float | None]:
         return ops.check(self._db, key).then(self._left)
 
+    def ttl_many(self, keys: Iterable[bytes]) -> Flow[dict[bytes, float]]:
+        seconds: dict[bytes, float] = {}
+        for part in _parts(keys):
+            every = yield ops.together([self.ttl(key) for key in part])
+            seconds |= {key: left for key, left in zip(part, every, strict=True) if left is not None}
+        return seconds
+
     def _left(self, found: tuple[int, int] | None) -> float | None:
+        return None if found is None else self._seconds(found[1])
+
+    def _seconds(self, xt: int) -> float:
         """Return whole seconds, 1 in the last of them: never more than was set, and set anew it comes to the same."""
-        if found is None:
-            return None
-        _, xt = found
         return math.inf if xt >= XT_MAX else float(max(xt - int(self._clock()), 1))
 
     # -- counters ----------------------------------------------------------------------------------------
@@ -160,12 +190,44 @@ class Exchanges:
                 result = yield ops.increment(self._db, key, delta, "try", -found.xt)
                 if result is None:
                     continue
-                if result - delta not in _COUNTERS:  # others took the counter so far meanwhile that it went round
-                    yield ops.increment(self._db, key, -delta, "try", -found.xt)
-                    raise _overflow(result - delta, delta)
-                return result  # type: ignore[no-any-return]
+                return (yield from self._sound(key, delta, result, found.xt))
             if (yield ops.cas(self._db, key, found.value, INTEGER.pack(total), -found.xt)):
                 return total
+
+    def _sound(self, key: bytes, delta: int, result: int, xt: int) -> Flow[int]:
+        """Return the result of an increment, or undo it where others had taken the counter so far that it wrapped."""
+        if result - delta in _COUNTERS:
+            return result
+        yield ops.increment(self._db, key, -delta, "try", -xt)
+        raise _overflow(result - delta, delta)
+
+    def incr_many(
+        self, deltas: Mapping[bytes, int], initial: int | None, timeout: float | None
+    ) -> Flow[dict[bytes, int | KTError]]:
+        xt = _relative(timeout)
+        sums: dict[bytes, int | KTError] = {}
+        for part in _parts(deltas):
+            found = yield ops.get_bulk([(self._db, key) for key in part])
+            plain = {
+                key: record_xt
+                for _, key, value, record_xt in found
+                if len(value) == INTEGER.size and decode_integer(value) in _HALF and deltas[key] in _HALF
+            }
+            calls = [ops.increment(self._db, key, deltas[key], "try", -plain[key]) for key in plain]
+            results = dict(zip(plain, (yield ops.together(calls)) if calls else [], strict=True))
+            for key in part:
+                result, delta = results.get(key), deltas[key]
+                try:
+                    if result is None:
+                        result = yield from self._incr(key, delta, initial, xt)
+                    else:
+                        result = yield from self._sound(key, delta, result, plain[key])
+                except (NotACounter, CounterOverflow) as error:
+                    sums[key] = error
+                else:
+                    if result is not None:
+                        sums[key] = result
+        return sums
 
     # -- all records -------------------------------------------------------------------------------------
 
@@ -182,6 +244,28 @@ class Exchanges:
             batch = min(2 * batch, ops.SCAN_BATCH)
         yield ops.cursor_delete(cursor)
 
+    def walk_entries(self, prefix: bytes, found: list[Entry]) -> Flow[None]:
+        """As `walk`, with sizes and expiries: the server is asked for those without the values."""
+        keys: list[bytes] = []
+        walk = self.walk(prefix, keys)
+        reply = None
+        seen: set[bytes] = set()  # the original server's cache puts what was asked for at the end, to be met again
+        while True:
+            try:
+                op = walk.send(reply)
+            except StopIteration:
+                return
+            for part in _parts(key for key in keys if key not in seen):
+                seen.update(part)
+                every = yield ops.together([ops.check(self._db, key) for key in part])
+                found += [
+                    Entry(key, record[0], self._seconds(record[1]), None)
+                    for key, record in zip(part, every, strict=True)
+                    if record is not None
+                ]
+            keys.clear()
+            reply = yield op
+
     def keys(self, prefix: bytes) -> Flow[list[bytes]]:
         found: list[bytes] = []
         yield from self.walk(prefix, found)
@@ -189,6 +273,9 @@ class Exchanges:
 
     def clear(self) -> Op[None]:
         return ops.clear(self._db).then(lambda done: None)
+
+    def vacuum(self) -> Op[None]:
+        return ops.vacuum(self._db).then(lambda done: None)
 
     def clear_prefix(self, prefix: bytes) -> Flow[int]:
         removed, keys = 0, [b""] * _MATCHES
@@ -213,6 +300,9 @@ class Exchanges:
     def _count(self) -> Op[int]:
         return ops.status(self._db).then(lambda status: _number(status, b"count"))
 
+    def ping(self) -> Op[bool]:
+        return ops.check(self._db, b"").then(lambda found: True)
+
     def stats(self, location: str) -> Flow[Stats]:
         status = yield ops.status(self._db)
         report = yield ops.report()
@@ -229,6 +319,11 @@ class Exchanges:
             expirations=None,
             processes=1,
         )
+
+
+def _parts(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
+    every = list(dict.fromkeys(keys))
+    return (every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER))
 
 
 def _once(op: Op[T]) -> Flow[T]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TypeVar
 
-from kt_core.aio import async_pool_for
+from kt_core.aio import AsyncConnection, async_pool_for
 from kt_core.errors import ConnectionFailed, KTError, ProtocolError, ServerError, Timeout
 from kt_core.pool import PoolOptions, pool_for
 from kt_core.transport import Connection
 from kt_core.wire.exchange import Flow, Op
 
-logger = logging.getLogger("kt_cache")
+logger = logging.getLogger("kt_cache.stores")
 
 T = TypeVar("T")
 
@@ -76,11 +76,11 @@ class Breaker:
             self._since = self._clock()
             outage = object()
             if self._outages.setdefault(self._name, outage) is outage:
-                logger.error("%s is out of order: %s", self._name, error)
+                logger.error("%s is out of order: %s", self._name, error, extra={"kt_location": self._name})
         elif self._tries and (error is None or isinstance(error, KTError)):
             self._tries = 0
             if self._outages.pop(self._name, None):
-                logger.warning("%s is in order again", self._name)
+                logger.warning("%s is in order again", self._name, extra={"kt_location": self._name})
 
 
 class Host:
@@ -107,6 +107,13 @@ class Host:
         """Lend a connection for the length of a block."""
         with self._watch, self._pool.connection() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def aconnection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection to be awaited for the length of a block."""
+        with self._watch:
+            async with async_pool_for(self._options).connection() as connection:
+                yield connection
 
     async def arun(self, op: Op[T]) -> T:
         """Await one exchange."""

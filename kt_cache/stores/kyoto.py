@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
-from kt_cache.stores.base import Keep, Stats, Value
+from kt_cache.stores.base import Entry, Keep, Stats, Value
 from kt_cache.stores.exchanges import Exchanges
 from kt_cache.stores.hosts import Host
+from kt_core.errors import KTError
+from kt_core.wire.exchange import Flow
+
+T = TypeVar("T")
 
 
 class KyotoStore:
@@ -25,11 +30,14 @@ class KyotoStore:
     def get(self, key: bytes) -> Value | None:
         return self._host.run(self._exchanges.get(key))
 
+    def get_with_ttl(self, key: bytes) -> tuple[Value, float] | None:
+        return self._host.run(self._exchanges.get_with_ttl(key))
+
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         return self._host.run(self._exchanges.get_many(keys))
 
-    def set(self, key: bytes, value: Value, timeout: float | None) -> None:
-        self._host.run(self._exchanges.set(key, value, timeout))
+    def set(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        return self._host.run(self._exchanges.set(key, value, timeout))
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         return self._host.run(self._exchanges.set_many(items, timeout))
@@ -46,11 +54,22 @@ class KyotoStore:
     def delete_many(self, keys: Iterable[bytes]) -> int:
         return self._host.run(self._exchanges.delete_many(keys))
 
+    def pop(self, key: bytes) -> Value | None:
+        return self._host.run(self._exchanges.pop(key))
+
     def touch(self, key: bytes, timeout: float | None) -> bool:
         return self._host.drive(self._exchanges.touch(key, timeout))
 
+    def touch_many(self, keys: Iterable[bytes], timeout: float | None) -> list[bytes]:
+        return self._host.drive(self._exchanges.touch_many(keys, timeout))
+
     def incr(self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None) -> int | None:
         return self._host.drive(self._exchanges.incr(key, delta, initial, timeout))
+
+    def incr_many(
+        self, deltas: Mapping[bytes, int], *, initial: int | None = None, timeout: float | None = None
+    ) -> dict[bytes, int | KTError]:
+        return self._host.drive(self._exchanges.incr_many(deltas, initial, timeout))
 
     def compare_and_set(
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
@@ -62,6 +81,9 @@ class KyotoStore:
 
     def ttl(self, key: bytes) -> float | None:
         return self._host.run(self._exchanges.ttl(key))
+
+    def ttl_many(self, keys: Iterable[bytes]) -> dict[bytes, float]:
+        return self._host.drive(self._exchanges.ttl_many(keys))
 
     def expire_at(self, key: bytes, when: float) -> bool:
         return self._host.drive(self._exchanges.expire_at(key, when))
@@ -81,13 +103,26 @@ class KyotoStore:
     def cull(self, limit: int, divisor: int) -> None:
         self._host.drive(self._exchanges.cull(limit, divisor))
 
+    def vacuum(self) -> None:
+        self._host.run(self._exchanges.vacuum())
+
     def stats(self) -> Stats:
         return self._host.drive(self._exchanges.stats(self._location))
+
+    def ping(self) -> bool:
+        return self._host.run(self._exchanges.ping())
 
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the keys with the prefix; until the end, one connection is this iterator's."""
         found: list[bytes] = []
-        walk = self._exchanges.walk(prefix, found)
+        return self._iterate(self._exchanges.walk(prefix, found), found)
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        """Yield what is known of the records with the prefix; until the end, one connection is this iterator's."""
+        found: list[Entry] = []
+        return self._iterate(self._exchanges.walk_entries(prefix, found), found)
+
+    def _iterate(self, walk: Flow[None], found: list[T]) -> Iterator[T]:
         with self._host.connection() as connection:
             reply = None
             try:
@@ -110,11 +145,14 @@ class KyotoStore:
     async def aget(self, key: bytes) -> Value | None:
         return await self._host.arun(self._exchanges.get(key))
 
+    async def aget_with_ttl(self, key: bytes) -> tuple[Value, float] | None:
+        return await self._host.arun(self._exchanges.get_with_ttl(key))
+
     async def aget_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         return await self._host.arun(self._exchanges.get_many(keys))
 
-    async def aset(self, key: bytes, value: Value, timeout: float | None) -> None:
-        await self._host.arun(self._exchanges.set(key, value, timeout))
+    async def aset(self, key: bytes, value: Value, timeout: float | None) -> bool:
+        return await self._host.arun(self._exchanges.set(key, value, timeout))
 
     async def aset_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         return await self._host.arun(self._exchanges.set_many(items, timeout))
@@ -131,13 +169,24 @@ class KyotoStore:
     async def adelete_many(self, keys: Iterable[bytes]) -> int:
         return await self._host.arun(self._exchanges.delete_many(keys))
 
+    async def apop(self, key: bytes) -> Value | None:
+        return await self._host.arun(self._exchanges.pop(key))
+
     async def atouch(self, key: bytes, timeout: float | None) -> bool:
         return await self._host.adrive(self._exchanges.touch(key, timeout))
+
+    async def atouch_many(self, keys: Iterable[bytes], timeout: float | None) -> list[bytes]:
+        return await self._host.adrive(self._exchanges.touch_many(keys, timeout))
 
     async def aincr(
         self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None
     ) -> int | None:
         return await self._host.adrive(self._exchanges.incr(key, delta, initial, timeout))
+
+    async def aincr_many(
+        self, deltas: Mapping[bytes, int], *, initial: int | None = None, timeout: float | None = None
+    ) -> dict[bytes, int | KTError]:
+        return await self._host.adrive(self._exchanges.incr_many(deltas, initial, timeout))
 
     async def acompare_and_set(
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
@@ -149,6 +198,9 @@ class KyotoStore:
 
     async def attl(self, key: bytes) -> float | None:
         return await self._host.arun(self._exchanges.ttl(key))
+
+    async def attl_many(self, keys: Iterable[bytes]) -> dict[bytes, float]:
+        return await self._host.adrive(self._exchanges.ttl_many(keys))
 
     async def aexpire_at(self, key: bytes, when: float) -> bool:
         return await self._host.adrive(self._exchanges.expire_at(key, when))
@@ -168,5 +220,28 @@ class KyotoStore:
     async def acull(self, limit: int, divisor: int) -> None:
         await self._host.adrive(self._exchanges.cull(limit, divisor))
 
+    async def avacuum(self) -> None:
+        await self._host.arun(self._exchanges.vacuum())
+
     async def astats(self) -> Stats:
         return await self._host.adrive(self._exchanges.stats(self._location))
+
+    async def aping(self) -> bool:
+        return await self._host.arun(self._exchanges.ping())
+
+    async def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
+        found: list[bytes] = []
+        walk = self._exchanges.walk(prefix, found)
+        async with self._host.aconnection() as connection:
+            reply = None
+            try:
+                while True:
+                    reply = await connection.run(walk.send(reply))
+                    for key in found:
+                        yield key
+                    found.clear()
+            except StopIteration:
+                pass
+            except BaseException:
+                connection.close()
+                raise

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from kt_cache.stores.base import Keep, Stats, Value
-from kt_core.errors import CounterOverflow, InvalidInput, NotACounter
+from kt_cache.stores.base import Entry, Keep, Stats, Value
+from kt_core.errors import CounterOverflow, InvalidInput, KTError, NotACounter
 
 _INT64 = range(-(1 << 63), 1 << 63)
 
@@ -25,6 +25,11 @@ class MemoryStore:
     def get(self, key: bytes) -> Value | None:
         return self.get_many([key]).get(key)
 
+    def get_with_ttl(self, key: bytes) -> tuple[Value, float] | None:
+        with self._lock:
+            value, left = self.get(key), self.ttl(key)
+            return None if value is None or left is None else (value, left)
+
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         with self._lock:
             found = {}
@@ -38,10 +43,10 @@ class MemoryStore:
                     found[key] = record[0]
             return found
 
-    def set(self, key: bytes, value: Value, timeout: float | None) -> None:
+    def set(self, key: bytes, value: Value, timeout: float | None) -> bool:
         expiry = self._expiry(timeout)
         with self._lock:
-            self._put(key, value, expiry)
+            return self._put(key, value, expiry)
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         for key, value in items.items():
@@ -65,15 +70,24 @@ class MemoryStore:
     def delete_many(self, keys: Iterable[bytes]) -> int:
         return sum([self.delete(key) for key in keys])
 
+    def pop(self, key: bytes) -> Value | None:
+        with self._lock:
+            return self._records.pop(key)[0] if self._find(key) else None
+
     def touch(self, key: bytes, timeout: float | None) -> bool:
         expiry = self._expiry(timeout)
         with self._lock:
             record = self._find(key)
             return record is not None and self._put(key, record[0], expiry)
 
-    def incr(self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None) -> int | None:
+    def touch_many(self, keys: Iterable[bytes], timeout: float | None) -> list[bytes]:
         with self._lock:
-            value, expiry = self._find(key) or (initial, self._expiry(timeout))
+            return [key for key in dict.fromkeys(keys) if self.touch(key, timeout)]
+
+    def incr(self, key: bytes, delta: int, *, initial: int | None = None, timeout: float | None = None) -> int | None:
+        made = initial, self._expiry(timeout)
+        with self._lock:
+            value, expiry = self._find(key) or made
             if value is None:
                 return None
             if not isinstance(value, int):
@@ -83,6 +97,20 @@ class MemoryStore:
                 raise CounterOverflow(f"the sum {total} does not fit the 64 bits of a counter")
             self._records[key] = (total, expiry)
             return total
+
+    def incr_many(
+        self, deltas: Mapping[bytes, int], *, initial: int | None = None, timeout: float | None = None
+    ) -> dict[bytes, int | KTError]:
+        sums: dict[bytes, int | KTError] = {}
+        for key, delta in deltas.items():
+            try:
+                total = self.incr(key, delta, initial=initial, timeout=timeout)
+            except (NotACounter, CounterOverflow) as error:
+                sums[key] = error
+            else:
+                if total is not None:
+                    sums[key] = total
+        return sums
 
     def compare_and_set(
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None = None
@@ -106,6 +134,9 @@ class MemoryStore:
             record = self._find(key)
             return None if record is None else record[1] - self._clock()
 
+    def ttl_many(self, keys: Iterable[bytes]) -> dict[bytes, float]:
+        return {key: left for key in keys if (left := self.ttl(key)) is not None}
+
     def expire_at(self, key: bytes, when: float) -> bool:
         return self.touch(key, when - self._clock())
 
@@ -118,6 +149,13 @@ class MemoryStore:
 
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         return iter(self.keys(prefix))
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        for key in self.keys(prefix):
+            with self._lock:
+                record = self._find(key)
+            if record is not None:
+                yield Entry(key, _size(record[0]), record[1] - self._clock(), None)
 
     def clear(self) -> None:
         with self._lock:
@@ -135,13 +173,17 @@ class MemoryStore:
                     del self._records[key]
                     self._evictions += 1
 
+    def vacuum(self) -> None:
+        self.keys()
+
     def stats(self) -> Stats:
         with self._lock:
-            size = sum(
-                len(key) + (len(value) if isinstance(value, bytes) else 8) for key, (value, _) in self._records.items()
-            )
+            size = sum(len(key) + _size(value) for key, (value, _) in self._records.items())
             return Stats("memory", "this process", len(self._records), size, 0, self._hits, self._misses,
                          self._evictions, self._expirations, 1)  # fmt: skip
+
+    def ping(self) -> bool:
+        return True
 
     def close(self) -> None:
         self.clear()
@@ -164,6 +206,10 @@ class MemoryStore:
         if expiry > self._clock():
             self._records[key] = (_value(value), expiry)
         return True
+
+
+def _size(value: Value) -> int:
+    return len(value) if isinstance(value, bytes) else 8
 
 
 def _value(value: Value) -> Value:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain
 from random import Random
 from typing import Any
 
-from kt_cache.stores.base import AsyncStore
+from kt_cache.stores.base import AsyncStore, Entry
 from kt_cache.stores.hosts import is_outage
 from kt_cache.stores.wrapper import Member, Wrapper
 
-_READS = {"get", "get_many", "exists", "ttl", "keys"}
+_READS = {"get", "get_with_ttl", "get_many", "exists", "ttl", "ttl_many", "keys"}
+_SURE = {"get", "get_with_ttl"}  # of which the next is the primary's after a lost comparison
 _MOST_DOUBTS = 1000
 
 
@@ -52,7 +53,7 @@ class ReplicatedStore(Wrapper):
 
     def _choose(self, method: str, args: tuple[Any, ...]) -> list[AsyncStore]:
         """Return the replicas to be asked, one after the other until one answers."""
-        if method not in _READS or (method == "get" and args[0] in self._doubts):
+        if method not in _READS or (method in _SURE and args[0] in self._doubts):
             return []
         alive = [member.store for member in self._replicas if not member.breaker.is_dead]
         self._random.shuffle(alive)
@@ -65,22 +66,41 @@ class ReplicatedStore(Wrapper):
             self._doubts.add(args[0])
 
     def _note(self, method: str, args: tuple[Any, ...], answer: Any) -> Any:
-        if method == "get" or (method == "compare_and_set" and answer):
+        if method in _SURE or (method == "compare_and_set" and answer):
             self._doubts.discard(args[0])
         return answer
 
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the keys with the prefix; from another store only if the first one gives none."""
+        return self._iterate("iter_keys", prefix)
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        """Yield what is known of the records with the prefix; from another store only if the first one gives none."""
+        return self._iterate("iter_entries", prefix)
+
+    def _iterate(self, method: str, prefix: bytes) -> Iterator[Any]:
         for replica in self._choose("keys", ()):
-            keys = replica.iter_keys(prefix)
+            found = getattr(replica, method)(prefix)
             try:
-                first = next(keys, None)
+                first = next(found, None)
             except Exception as error:
                 if not is_outage(error):
                     raise
             else:
-                return keys if first is None else chain([first], keys)
-        return self._primary.iter_keys(prefix)
+                return found if first is None else chain([first], found)
+        return getattr(self._primary, method)(prefix)  # type: ignore[no-any-return]
+
+    async def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
+        for store in [*self._choose("keys", ()), self._primary]:
+            begun = False
+            try:
+                async for key in store.aiter_keys(prefix):
+                    begun = True
+                    yield key
+                return
+            except Exception as error:
+                if begun or store is self._primary or not is_outage(error):
+                    raise
 
     def close(self) -> None:
         """Close all stores."""
@@ -90,4 +110,4 @@ class ReplicatedStore(Wrapper):
 
 def _repeatable(method: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return arguments that several stores can be given, one after the other."""
-    return (list(args[0]),) if method == "get_many" else args
+    return (list(args[0]),) if method in ("get_many", "ttl_many") else args

@@ -2,19 +2,19 @@
 
 By rendezvous hashing: a key belongs to the server that scores highest with it, so that a server more or less moves
 the keys of that server alone. A dead server's keys belong to the next best until it is tried again; what it then
-still has may be out of date.
+still has may be out of date. Without failover they stay where they are, and fail with their server.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from hashlib import blake2b
 from itertools import chain
 from typing import Any, TypeAlias
 
-from kt_cache.stores.base import AsyncStore, Stats
+from kt_cache.stores.base import AsyncStore, Entry, Stats
 from kt_cache.stores.wrapper import Member, Wrapper
 from kt_core.errors import KTError
 
@@ -29,15 +29,18 @@ class RoutedStore(Wrapper):
     of them fails, the others have done their part before the error is raised.
     """
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], *, failover: bool = True) -> None:
         self._members = [(blake2b(member.name.encode() + b"\0", digest_size=8), member) for member in members]
+        self._failover = failover
 
     def store_of(self, key: bytes) -> AsyncStore:
         """Return the store that a key belongs to."""
         return _best(self._alive(), key)
 
     def _alive(self) -> list[_Ranked]:
-        """Return the members whose servers are not dead; all of them if all are."""
+        """Return the members whose servers are not dead; all of them if all are, or without failover."""
+        if not self._failover:
+            return self._members
         return [ranked for ranked in self._members if not ranked[1].breaker.is_dead] or self._members
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -70,13 +73,22 @@ class RoutedStore(Wrapper):
         parts: dict[AsyncStore, list[bytes]] = {}
         for key in records:
             parts.setdefault(_best(alive, key), []).append(key)
-        if method == "set_many":
+        if isinstance(records, Mapping):
             return [(store, ({key: records[key] for key in keys}, *others)) for store, keys in parts.items()]
         return [(store, (keys, *others)) for store, keys in parts.items()]
 
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the keys with the prefix, store by store."""
         return chain.from_iterable(member.store.iter_keys(prefix) for _, member in self._members)
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        """Yield what is known of the records with the prefix, store by store."""
+        return chain.from_iterable(member.store.iter_entries(prefix) for _, member in self._members)
+
+    async def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
+        for _, member in self._members:
+            async for key in member.store.aiter_keys(prefix):
+                yield key
 
     def close(self) -> None:
         """Close all stores."""
@@ -95,6 +107,14 @@ def _best(ranked: list[_Ranked], key: bytes) -> AsyncStore:
     return best.store
 
 
+def _merge(parts: list[dict[bytes, Any]]) -> dict[bytes, Any]:
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def _chain(parts: list[list[bytes]]) -> list[bytes]:
+    return list(chain.from_iterable(parts))
+
+
 def _total(all_stats: list[Stats]) -> Stats:
     """Return the figures of several stores as those of one; what one of them does not know is unknown."""
     figures: dict[str, Any] = {}
@@ -110,16 +130,21 @@ def _total(all_stats: list[Stats]) -> Stats:
 
 
 # The methods whose first argument is split by key, and how the answers of all stores that were asked become one.
-_SPLIT = {"get_many", "set_many", "delete_many"}
+_SPLIT = {"get_many", "set_many", "delete_many", "touch_many", "incr_many", "ttl_many"}
 _JOINS: dict[str, Callable[[list[Any]], Any]] = {
-    "get_many": lambda found: {key: value for each in found for key, value in each.items()},
-    "set_many": lambda failed: list(chain.from_iterable(failed)),
+    "get_many": _merge,
+    "set_many": _chain,
     "delete_many": sum,
-    "keys": lambda found: list(chain.from_iterable(found)),
+    "touch_many": _chain,
+    "incr_many": _merge,
+    "ttl_many": _merge,
+    "keys": _chain,
     "clear": lambda done: None,
     "clear_prefix": sum,
     "cull": lambda done: None,
+    "vacuum": lambda done: None,
     "stats": _total,
+    "ping": all,
 }
 
 

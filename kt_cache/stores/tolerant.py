@@ -7,36 +7,44 @@ are raised as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from kt_cache.stores.base import AsyncStore, Stats
+from kt_cache.stores.base import AsyncStore, Entry, Stats
 from kt_cache.stores.hosts import is_outage
 from kt_cache.stores.wrapper import Wrapper
 
 # What each method answers, given its arguments, while its server is out of order.
 NEUTRAL: dict[str, Callable[..., Any]] = {
     "get": lambda key: None,
+    "get_with_ttl": lambda key: None,
     "get_many": lambda keys: {},
-    "set": lambda key, value, timeout: None,
+    "set": lambda key, value, timeout: False,
     "set_many": lambda items, timeout: list(items),
     "add": lambda key, value, timeout: False,
     "replace": lambda key, value, timeout: False,
     "delete": lambda key: False,
     "delete_many": lambda keys: 0,
+    "pop": lambda key: None,
     "touch": lambda key, timeout: False,
+    "touch_many": lambda keys, timeout: [],
     "incr": lambda key, delta, **made: None,
+    "incr_many": lambda deltas, **made: {},
     "compare_and_set": lambda key, old, new, timeout=None: False,
     "exists": lambda key: False,
     "ttl": lambda key: None,
+    "ttl_many": lambda keys: {},
     "expire_at": lambda key, when: False,
     "persist": lambda key: False,
     "keys": lambda prefix=b"": [],
     "iter_keys": lambda prefix=b"": iter(()),
+    "iter_entries": lambda prefix=b"": iter(()),
     "clear": lambda: None,
     "clear_prefix": lambda prefix: 0,
     "cull": lambda limit, divisor: None,
+    "vacuum": lambda: None,
     "stats": lambda: Stats("none", "out of order", 0, 0, 0, 0, 0, None, None, 0),
+    "ping": lambda: False,
     "close": lambda: None,
 }
 
@@ -65,12 +73,27 @@ class TolerantStore(Wrapper):
 
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the keys with the prefix, as far as the server gives them."""
+        return self._iterate("iter_keys", prefix)
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        """Yield what is known of the records with the prefix, as far as the server gives them."""
+        return self._iterate("iter_entries", prefix)
+
+    def _iterate(self, method: str, prefix: bytes) -> Iterator[Any]:
         try:
-            yield from self._store.iter_keys(prefix)
+            yield from getattr(self._store, method)(prefix)
         except Exception as error:
             if not is_outage(error):
                 raise
-            yield from NEUTRAL["iter_keys"](prefix)
+            yield from NEUTRAL[method](prefix)
+
+    async def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
+        try:
+            async for key in self._store.aiter_keys(prefix):
+                yield key
+        except Exception as error:
+            if not is_outage(error):
+                raise
 
     def close(self) -> None:
         """Close the store."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from typing import Any, NamedTuple
 
-from kt_cache.stores.base import AsyncStore, Store
+from kt_cache.stores.base import AsyncStore, Entry, Store
 from kt_cache.stores.hosts import Breaker
 
-# The methods that have an awaited twin.
-METHODS = tuple(name for name in vars(Store) if not name.startswith("_") and name not in ("iter_keys", "close"))
+# The methods that have an awaited twin which is awaited itself.
+METHODS = tuple(
+    name for name in vars(Store) if not name.startswith("_") and name not in ("iter_keys", "iter_entries", "close")
+)
 
 
 class Member(NamedTuple):
@@ -31,6 +33,12 @@ class Wrapper:
         raise NotImplementedError
 
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        raise NotImplementedError
+
+    def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
         raise NotImplementedError
 
     def close(self) -> None:

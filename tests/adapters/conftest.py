@@ -11,18 +11,20 @@ from typing import Any, TypeAlias
 import pytest
 
 from kt_cache.django import KTCache
-from kt_cache.options import EmbeddedOptions, Options
+from kt_cache.django.base import read_options
+from kt_cache.options import EmbeddedOptions
 from kt_core.database import Environment
 from kt_core.transport import Address
 from tests.clock import Clock
-from tests.fix_servers import KINDS
+from tests.fix_servers import KINDS, TYRANT_KINDS
 from tests.stores.server_clock import ServerClock
+
+SERVERS = [*KINDS, *TYRANT_KINDS[-1:]]
+"""The kinds of servers that caches and sessions are tested on; of Tokyo Tyrant's one, the original if it is there."""
 
 MakeCache: TypeAlias = Callable[..., KTCache]
 Call: TypeAlias = Callable[..., Any]
 About: TypeAlias = Callable[[Any], Any]
-
-DJANGO_OPTIONS = {"MAX_ENTRIES", "CULL_FREQUENCY"}
 
 
 class Embedded:
@@ -35,10 +37,10 @@ class Embedded:
 
     def make_cache(self, place: str = "place", kind: type[KTCache] = KTCache, **params: Any) -> KTCache:
         """Make a cache with a CACHES entry's parameters; those of one place share it."""
+        params.setdefault("CLOCK", self.clock)
         location = f"embedded://{self._directory}/{place}"
         options = {"max_size": 4 << 20, **params.pop("OPTIONS", {})}
-        ours = {name: value for name, value in options.items() if name not in DJANGO_OPTIONS}
-        store = Options.parse(location, ours, default_name=place).store
+        store = read_options(location, {"OPTIONS": options}).store
         assert isinstance(store, EmbeddedOptions)
         # An environment is opened once in a process: the cache will find this one, and its clock.
         self._opened.add(Environment.open(self._directory / place, store.of_database, clock=self.clock))
@@ -78,6 +80,29 @@ class Kyoto:
             cache._store.close()
 
 
+class Tyrant:
+    """Makes caches on a server that knows no time: their own clock is the one that counts."""
+
+    def __init__(self, address: Address) -> None:
+        self.clock = Clock()
+        self._location = f"tt://{address}"
+        self._caches = [KTCache(self._location, {"CLOCK": self.clock})]
+        self._caches[0].clear()
+
+    def make_cache(self, kind: type[KTCache] = KTCache, **params: Any) -> KTCache:
+        """Make a cache with a CACHES entry's parameters; they all share one database."""
+        self._caches.append(kind(self._location, {"CLOCK": self.clock, **params}))
+        return self._caches[-1]
+
+    def about(self, seconds: Any) -> Any:
+        """Return what equals seconds left, but for the millisecond that is rounded up."""
+        return pytest.approx(seconds, abs=0.005)
+
+    def close(self) -> None:
+        for cache in self._caches:
+            cache._store.close()
+
+
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Embedded]:
     """Return what makes caches in directories of their own."""
@@ -92,11 +117,25 @@ def make_embedded_cache(embedded: Embedded) -> MakeCache:
     return embedded.make_cache
 
 
-@pytest.fixture(params=["embedded", *KINDS])
-def backend(request: pytest.FixtureRequest) -> Iterator[Embedded | Kyoto]:
+@pytest.fixture
+def locate(start_kyoto: Callable[[str], Address], start_tyrant: Callable[[str, str], Address]) -> Callable[[str], str]:
+    """Return a function that gives the location of a running server of a kind."""
+
+    def locate(kind: str) -> str:
+        return f"tt://{start_tyrant(kind, '*')}" if kind in TYRANT_KINDS else f"kt://{start_kyoto(kind)}"
+
+    return locate
+
+
+@pytest.fixture(params=["embedded", *SERVERS])
+def backend(request: pytest.FixtureRequest) -> Iterator[Embedded | Kyoto | Tyrant]:
     """Return what makes caches, for each kind of store."""
     if request.param == "embedded":
         yield request.getfixturevalue("embedded")
+    elif request.param in TYRANT_KINDS:
+        tyrant = Tyrant(request.getfixturevalue("start_tyrant")(request.param, "*"))
+        yield tyrant
+        tyrant.close()
     else:
         kyoto = Kyoto(request.getfixturevalue("start_kyoto")(request.param))
         yield kyoto
@@ -104,19 +143,19 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Embedded | Kyoto]:
 
 
 @pytest.fixture
-def clock(backend: Embedded | Kyoto) -> Clock:
+def clock(backend: Embedded | Kyoto | Tyrant) -> Clock:
     """Return a clock that the test moves."""
     return backend.clock
 
 
 @pytest.fixture
-def make_cache(backend: Embedded | Kyoto) -> MakeCache:
+def make_cache(backend: Embedded | Kyoto | Tyrant) -> MakeCache:
     """Return a function that makes a cache with a CACHES entry's parameters; all those of a test share one store."""
     return backend.make_cache
 
 
 @pytest.fixture
-def about(backend: Embedded | Kyoto) -> About:
+def about(backend: Embedded | Kyoto | Tyrant) -> About:
     """Return a function that gives what equals seconds left, as exactly as the store keeps them."""
     return backend.about
 

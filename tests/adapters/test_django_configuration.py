@@ -116,7 +116,7 @@ def test_the_place_is_private(make_embedded_cache: MakeCache, tmp_path: Path) ->
         ("embedded://a/b", {}, "write embedded:///a/b"),
         ("embedded://a b", {}, "cannot name a database"),
         ("embedded:///", {}, "other files|belongs to"),
-        ("redis://localhost", {}, "there is no kind of location 'redis'"),
+        ("redis://localhost", {}, "write kt://localhost:1978 for one, or embedded://NAME"),
     ],
 )
 def test_a_mistake_is_improper_configuration(location: str, options: dict[str, Any], message: str) -> None:

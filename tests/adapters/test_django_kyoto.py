@@ -89,45 +89,8 @@ def test_an_outage_is_an_error_unless_it_shall_be_a_miss(call: Call) -> None:
         call(without_a_server(), "get", "k")
 
 
-@pytest.mark.parametrize(
-    ("method", "arguments", "answer"),
-    [
-        ("get", ("k",), None),
-        ("get", ("k", "default"), "default"),
-        ("get_many", (["k", "l"],), {}),
-        ("set", ("k", "v"), None),
-        ("set_many", ({"k": 1, "l": 2},), ["k", "l"]),
-        ("add", ("k", "v"), False),
-        ("get_or_set", ("k", lambda: "computed"), "computed"),
-        ("touch", ("k", 10), False),
-        ("delete", ("k",), False),
-        ("delete_many", (["k"],), None),
-        ("has_key", ("k",), False),
-        ("clear", (), None),
-        ("close", (), None),
-    ],
-)
-def test_without_its_server_a_cache_is_empty(
-    alone: KTCache, call: Call, method: str, arguments: tuple[Any, ...], answer: object
-) -> None:
-    for _ in range(2):
-        assert call(alone, method, *arguments) == answer
-
-
-@pytest.mark.parametrize("method", ["incr", "decr", "incr_version", "decr_version"])
-@pytest.mark.parametrize("delta", [1, 0.5])
-def test_without_its_server_nothing_can_be_counted(alone: KTCache, call: Call, method: str, delta: Any) -> None:
-    with pytest.raises(ValueError, match="Key 'k' not found"):
-        call(alone, method, "k", delta)
-
-
 def test_a_key_is_not_in_a_cache_without_its_server(alone: KTCache) -> None:
     assert "k" not in alone
-
-
-def test_without_its_server_a_cache_has_no_figures(alone: KTCache, call: Call) -> None:
-    stats = call(alone, "stats")
-    assert (stats.entries, stats.hits, stats.hit_ratio) == (0, 0, None)
 
 
 def test_entries_are_not_limited_without_a_server(call: Call) -> None:

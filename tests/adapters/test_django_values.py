@@ -217,26 +217,6 @@ def test_a_damaged_pickle_is_an_error_of_its_own(cache: KTCache, call: Call) -> 
 SIGN = {"sign": True}
 
 
-@override_settings(SECRET_KEY="first", SECRET_KEY_FALLBACKS=[])
-def test_what_is_not_signed_is_never_unpickled(make_cache: MakeCache, call: Call) -> None:
-    exploded.clear()
-    make_cache().set("bomb", Bomb())
-    signed = make_cache(OPTIONS=SIGN)
-    assert call(signed, "get", "bomb") is None
-    assert call(signed, "get_many", ["bomb"]) == {}
-    assert exploded == []
-
-
-@override_settings(SECRET_KEY="first", SECRET_KEY_FALLBACKS=[])
-def test_what_was_changed_is_never_unpickled(make_cache: MakeCache, call: Call) -> None:
-    signed = make_cache(OPTIONS=SIGN)
-    signed.set("k", ["signed"])
-    stored = signed._store.get(b":1:k")
-    for changed in (stored[:-1] + b"?", stored[:5] + bytes((stored[5] ^ 1,)) + stored[6:], stored[:-1]):
-        signed._store.set(b":1:k", changed, None)
-        assert call(signed, "get", "k") is None
-
-
 def test_secret_keys_may_be_rotated(make_cache: MakeCache, call: Call) -> None:
     with override_settings(SECRET_KEY="first", SECRET_KEY_FALLBACKS=[]):
         make_cache(OPTIONS=SIGN).set_many({"k": "old", "counter": 1})

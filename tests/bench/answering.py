@@ -1,10 +1,12 @@
-"""Small servers for the load generator: they answer its requests in either protocol, or as the test says."""
+"""Small servers for the load generator: they answer its requests in each protocol, or as the test says."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, MutableMapping
 
+from kt_core.wire import tt_binary
+from kt_core.wire import tt_messages as tt
 from kt_core.wire.exchange import NEED_DATA
 from kt_core.wire.kt_binary import (
     ErrorReply,
@@ -52,6 +54,25 @@ def _executed(message: Request, records: Records) -> tuple[bytes, Reply]:
         ((_, key),) = message.keys
         return key, GetReply([(0, key, records[key], 1_800_000_000)] if key in records else [])
     return b"", ErrorReply()
+
+
+def tyrant(records: Records, answer: Answer = rightly) -> Behaviour:
+    """A Tokyo Tyrant server."""
+
+    def behave(peer: socket.socket) -> None:
+        decoder = tt_binary.RequestDecoder()
+        while data := peer.recv(4096):
+            message = decoder.feed(data)
+            if isinstance(message, tt.Put | tt.Get):
+                reply: tt.Done | tt.Value | tt.Failed = tt.Done()
+                if isinstance(message, tt.Put):
+                    records[message.key] = message.value
+                else:
+                    reply = tt.Value(records[message.key]) if message.key in records else tt.Failed()
+                if not _sent(peer, answer(message.key, tt_binary.encode_reply(reply))):
+                    return
+
+    return behave
 
 
 def redis(records: Records, answer: Answer = rightly) -> Behaviour:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bench.generator import KEY_SIZE, VALUE_SIZE, Generator, NoCompiler, Target, Turn, build, troubles
-from tests.bench.answering import Answer, Records, kyoto, redis
+from tests.bench.answering import Answer, Records, kyoto, redis, tyrant
 from tests.peer import Peer, peer
 
-PROTOCOLS = {"kt": kyoto, "redis": redis}
+PROTOCOLS = {"kt": kyoto, "tyrant": tyrant, "redis": redis}
 NO_TIME = 0.05  # seconds, beside the warm-up
 
 

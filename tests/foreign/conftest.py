@@ -6,29 +6,40 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
 import pytest
 
-from tests.fix_servers import KINDS, running
+from tests.fix_servers import KINDS, TYRANT_KINDS, running
 from tests.foreign.sources import ROOT
+
+# The driver of each of Django's suites.
+DRIVERS = {"cache": "tests.foreign.django_driver", "session": "tests.foreign.django_session_driver"}
+
+# How many Tokyo Tyrant servers each wants.
+SERVERS = {"cache": 4, "session": 1}
 
 # Seconds for one run, which takes about 25 and the first time downloads Django's source as well.
 PATIENCE = 300
 
 
 class DriverRun:
-    """One run of the driver, under way from the moment this is made."""
+    """One run of a driver, under way from the moment this is made."""
 
-    def __init__(self, backend: str, *, server: str | None = None, pattern: str = "*") -> None:
+    def __init__(self, backend: str, *, server: str | None = None, pattern: str = "*", suite: str = "cache") -> None:
+        self.suite = suite
         self._needed = ExitStack()
         if server is None:
             location = f"embedded://{self._needed.enter_context(tempfile.TemporaryDirectory())}/store"
-        else:
+        elif server in KINDS:
             location = f"kt://{self._needed.enter_context(running(server, databases=['*'] * 4))}"
-        driver = [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.foreign.django_driver"]
+        else:  # one database is all that each has
+            addresses = [self._needed.enter_context(running(server, databases=["*"])) for _ in range(SERVERS[suite])]
+            location = f"tt://{','.join(map(str, addresses))}"
+        driver = [sys.executable, "-X", "dev", "-W", "error", "-m", DRIVERS[suite]]
         self._process = subprocess.Popen(
             [*driver, backend, location, pattern],
             cwd=ROOT,
@@ -61,10 +72,18 @@ class DriverRun:
         self._needed.close()
 
 
+SESSIONS = "kt_cache.django.sessions"
 BACKENDS = {"sync": "kt_cache.django.KTCache", "async": "tests.foreign.async_twin.AsyncTwin"}
-STORES = ("embedded", *KINDS)
+STORES = ("embedded", *KINDS, *TYRANT_KINDS)
 
 RUNS = pytest.StashKey[dict[str, DriverRun]]()
+LINES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def record_summary(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Return what puts a line into the summary at the end."""
+    return pytestconfig.stash.setdefault(LINES, []).append
 
 
 @pytest.fixture(scope="session")
@@ -84,18 +103,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     if any(map(_waits, session.items)) and not session.config.option.collectonly:
         runs = session.config.stash[RUNS] = {
-            "faulty": DriverRun("tests.foreign.async_twin.ForgetfulTwin", pattern="*.BackendTests.test_simple")
+            "faulty": DriverRun("tests.foreign.async_twin.ForgetfulTwin", pattern="*.BackendTests.test_simple"),
+            "faulty sessions": DriverRun("tests.foreign.faulty_sessions", pattern="*.Beside.*", suite="session"),
         }
         for store in STORES:
             for way, backend in BACKENDS.items():
                 runs[f"{store}, {way}"] = DriverRun(backend, server=None if store == "embedded" else store)
+            server = None if store == "embedded" else store
+            runs[f"{store}, sessions"] = DriverRun(SESSIONS, server=server, suite="session")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for name, run in config.stash.get(RUNS, {}).items():
-        if name != "faulty" and run.summary:
+        if not name.startswith("faulty") and run.summary:
             version = run.report["django"]
-            terminalreporter.write_line(f"Django {version}'s own cache tests, {name}: {run.summary}")
+            terminalreporter.write_line(f"Django {version}'s own {run.suite} tests, {name}: {run.summary}")
+
+    for line in config.stash.get(LINES, []):
+        terminalreporter.write_line(line)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -94,7 +94,7 @@ def configure() -> None:
 
 def generic_tests(suite: Any, backend: str, location: str) -> type[unittest.TestCase]:
     """Return Django's tests for any backend, with all aliases in one store."""
-    store = {"BACKEND": backend, "LOCATION": location}
+    store = {"BACKEND": backend, "LOCATION": place(location, 0)}
 
     @override_settings(CACHES=suite.caches_setting_for_tests(**store))
     class Tests(suite.BaseCacheTests, TestCase):
@@ -112,13 +112,19 @@ def generic_tests(suite: Any, backend: str, location: str) -> type[unittest.Test
     return Tests
 
 
+def place(location: str, number: int) -> str:
+    """Return the location of one of several stores: Kyoto Tycoon's servers have logical databases, others names."""
+    if location.startswith("tt://"):
+        return f"tt://{location.removeprefix('tt://').split(',')[number]}"
+    separator = "/" if location.startswith("kt://") else "-"
+    return f"{location}{separator}{number}" if number else location
+
+
 def framework_tests(suite: Any, name: str, backend: str, location: str) -> type[unittest.TestCase]:
     """Return one of Django's classes of tests, with every alias it defines in a store of ours."""
     original = getattr(suite, name)
-    # Servers have logical databases, other kinds of stores names.
-    separator = "/" if location.startswith("kt://") else "-"
     caches = {
-        alias: {**options, "BACKEND": backend, "LOCATION": f"{location}{separator}{number}"}
+        alias: {**options, "BACKEND": backend, "LOCATION": place(location, number)}
         for number, (alias, options) in enumerate(original._overridden_settings["CACHES"].items(), 1)
     }
     adapted = {}

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.stores.contract", "tests.stores.capabilities")
+pytest.register_assert_rewrite("tests.stores.contract", "tests.stores.capabilities", "tests.stores.entries")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kt_cache.stores import AsyncStore
+from kt_cache.stores import AsyncStore, Entry
 
 
 class Awaited:
@@ -25,8 +25,19 @@ class Awaited:
         return method
 
     def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
-        """As the store: there is no awaited iterator."""
-        return self._store.iter_keys(prefix)
+        """Yield what the awaited iterator yields; one that is left is closed in the loop."""
+        keys = self._store.aiter_keys(prefix)
+        try:
+            while True:
+                yield self._runner.run(anext(keys))
+        except StopAsyncIteration:
+            pass
+        finally:
+            self._runner.run(keys.aclose())
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        """As the store: there is no awaited one."""
+        return self._store.iter_entries(prefix)
 
     def close(self) -> None:
         """As the store: nothing to await."""

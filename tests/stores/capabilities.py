@@ -49,9 +49,11 @@ class Counting:
         store.get(b"k")
         store.get(b"none")
         store.get_many([b"k", b"none", b"other"])
+        store.get_with_ttl(b"k")
+        store.get_with_ttl(b"none")
         stats = store.stats()
-        assert (stats.hits, stats.misses) == (2, 3)
-        assert stats.hit_ratio == 2 / 5
+        assert (stats.hits, stats.misses) == (3, 4)
+        assert stats.hit_ratio == 3 / 7
 
     def test_an_expired_record_is_a_miss(self, store: Store, clock: Clock) -> None:
         store.set(b"k", b"v", 1)
@@ -61,17 +63,24 @@ class Counting:
         stats = store.stats()
         assert (stats.hits, stats.misses) == (0, 2)
 
-    def test_only_get_and_get_many_count_as_reads(self, store: Store) -> None:
+    def test_nothing_else_counts_as_a_read(self, store: Store) -> None:
         store.set(b"k", 1, None)
         for key in (b"k", b"none"):
             store.exists(key)
             store.ttl(key)
+            store.ttl_many([key])
             store.touch(key, 10)
+            store.touch_many([key], 10)
             store.incr(key, 1)
+            store.incr_many({key: 0})
             store.compare_and_set(key, 2, 3)
             store.add(key, 1, None)
             store.delete(key)
+            store.set(key, 1, None)
+            store.pop(key)
+            store.pop(key)
         store.keys()
+        store.ping()
         assert store.stats().hit_ratio is None
 
 

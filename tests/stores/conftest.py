@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -36,10 +35,3 @@ def open_store(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., EmbeddedS
     yield make
     for environment in opened:
         environment.close()
-
-
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    """Return an event loop to run coroutines in, one after another."""
-    with asyncio.Runner() as runner:
-        yield runner

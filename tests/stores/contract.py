@@ -52,21 +52,29 @@ for_ever = pytest.mark.parametrize("timeout", FOR_EVER.values(), ids=FOR_EVER.ke
 # What each operation answers, and does, where there is no record under b"k" or only an expired one.
 ON_NOTHING: dict[str, tuple[Callable[[Store], object], object]] = {
     "get": (lambda store: store.get(b"k"), None),
+    "get_with_ttl": (lambda store: store.get_with_ttl(b"k"), None),
     "get_many": (lambda store: store.get_many([b"k"]), {}),
     "add": (lambda store: store.add(b"k", b"new", None), True),
     "replace": (lambda store: store.replace(b"k", b"new", None), False),
     "delete": (lambda store: store.delete(b"k"), False),
     "delete_many": (lambda store: store.delete_many([b"k"]), 0),
+    "pop": (lambda store: store.pop(b"k"), None),
     "touch": (lambda store: store.touch(b"k", 10), False),
     "touch away": (lambda store: store.touch(b"k", 0), False),
+    "touch_many": (lambda store: store.touch_many([b"k"], 10), []),
+    "touch_many away": (lambda store: store.touch_many([b"k"], 0), []),
     "replace away": (lambda store: store.replace(b"k", b"new", 0), False),
     "incr": (lambda store: store.incr(b"k", 1), None),
     "incr by nothing": (lambda store: store.incr(b"k", 0), None),
     "incr with initial": (lambda store: store.incr(b"k", 1, initial=10), 11),
+    "incr_many": (lambda store: store.incr_many({b"k": 1}), {}),
+    "incr_many by nothing": (lambda store: store.incr_many({b"k": 0}), {}),
+    "incr_many with initial": (lambda store: store.incr_many({b"k": 1}, initial=10), {b"k": 11}),
     "compare_and_set": (lambda store: store.compare_and_set(b"k", 5, b"new"), False),
     "compare_and_set from nothing": (lambda store: store.compare_and_set(b"k", None, b"new"), True),
     "exists": (lambda store: store.exists(b"k"), False),
     "ttl": (lambda store: store.ttl(b"k"), None),
+    "ttl_many": (lambda store: store.ttl_many([b"k"]), {}),
     "expire_at": (lambda store: store.expire_at(b"k", 2e9), False),
     "persist": (lambda store: store.persist(b"k"), False),
     "keys": (lambda store: store.keys(), []),
@@ -85,7 +93,10 @@ WITH_TIMEOUT: dict[str, Callable[[Store, float], object]] = {
     "replace nothing": lambda store, timeout: store.replace(b"new", b"v", timeout),
     "touch": lambda store, timeout: store.touch(b"there", timeout),
     "touch nothing": lambda store, timeout: store.touch(b"new", timeout),
+    "touch_many": lambda store, timeout: store.touch_many([b"there", b"new"], timeout),
     "incr": lambda store, timeout: store.incr(b"new", 1, initial=0, timeout=timeout),
+    "incr in vain": lambda store, timeout: store.incr(b"counter", 1, initial=0, timeout=timeout),
+    "incr_many": lambda store, timeout: store.incr_many({b"counter": 1, b"new": 1}, initial=0, timeout=timeout),
     "compare_and_set": lambda store, timeout: store.compare_and_set(b"there", b"old", b"v", timeout),
     "compare_and_set in vain": lambda store, timeout: store.compare_and_set(b"there", b"no", b"v", timeout),
     "expire_at": lambda store, timeout: store.expire_at(b"there", timeout),
@@ -178,7 +189,8 @@ class StoreContract:
     @over
     def test_set_with_a_timeout_that_is_over_deletes(self, store: Store, timeout: float) -> None:
         store.set(b"k", b"old", None)
-        store.set(b"k", b"new", timeout)
+        assert store.set(b"k", b"new", timeout) is True
+        assert store.set(b"none", b"new", timeout) is True
         assert store.get(b"k") is None
         assert store.keys() == []
 
@@ -208,6 +220,12 @@ class StoreContract:
         assert store.get(b"k") is None
 
     @over
+    def test_touch_many_with_a_timeout_that_is_over_deletes(self, store: Store, timeout: float) -> None:
+        store.set_many({b"a": b"v", b"b": 1, b"other": 2}, None)
+        assert sorted(store.touch_many([b"a", b"none", b"b", b"a"], timeout)) == [b"a", b"b"]
+        assert store.keys() == [b"other"]
+
+    @over
     def test_compare_and_set_with_a_timeout_that_is_over_deletes(self, store: Store, timeout: float) -> None:
         store.set(b"k", b"old", None)
         assert store.compare_and_set(b"k", b"old", b"new", timeout) is True
@@ -217,14 +235,15 @@ class StoreContract:
     @over
     def test_incr_with_a_timeout_that_is_over_makes_nothing(self, store: Store, timeout: float) -> None:
         assert store.incr(b"k", 1, initial=1, timeout=timeout) == 2
-        assert store.get(b"k") is None
+        assert store.incr_many({b"k": 1, b"l": 2}, initial=1, timeout=timeout) == {b"k": 2, b"l": 3}
+        assert store.keys() == []
 
     @with_timeout
     def test_nan_is_no_timeout(self, store: Store, operation: Callable[[Store, float], object]) -> None:
-        store.set(b"there", b"old", None)
+        store.set_many({b"there": b"old", b"counter": 5}, None)
         with pytest.raises(InvalidInput, match="NaN"):
             operation(store, math.nan)
-        assert store.get_many([b"there", b"new"]) == {b"there": b"old"}
+        assert store.get_many([b"there", b"new", b"counter"]) == {b"there": b"old", b"counter": 5}
         assert store.ttl(b"there") == math.inf
 
     @on_nothing
@@ -272,6 +291,10 @@ class StoreContract:
         assert store.set_many({}, None) == []
         assert store.set_many({}, 0) == []
         assert store.delete_many([]) == 0
+        assert store.touch_many([], 10) == []
+        assert store.touch_many([], 0) == []
+        assert store.ttl_many([]) == {}
+        assert store.incr_many({}, initial=1) == {}
         assert store.keys() == [b"k"]
 
     def test_set_many_stores_whatever_was_there(self, store: Store) -> None:
@@ -293,12 +316,84 @@ class StoreContract:
         assert store.delete_many(iter([b"a", b"b", b"none"])) == 2
         assert store.keys() == [b"c"]
 
+    @pytest.mark.parametrize("timeout", [100, 2, 100.5])
+    def test_touch_many_gives_another_timeout(self, store: Store, timeout: float) -> None:
+        store.set_many({b"a": b"", b"b": 2, b"other": b"3"}, 10)
+        assert sorted(store.touch_many(iter([b"a", b"none", b"b"]), timeout)) == [b"a", b"b"]
+        assert store.get_many([b"a", b"b", b"other", b"none"]) == {b"a": b"", b"b": 2, b"other": b"3"}
+        assert store.ttl(b"a") == pytest.approx(timeout, abs=1)
+        assert store.ttl(b"b") == pytest.approx(timeout, abs=1)
+        assert store.ttl(b"other") == pytest.approx(10, abs=1)
+
+    @for_ever
+    def test_touch_many_can_make_records_permanent(self, store: Store, clock: Clock, timeout: float | None) -> None:
+        store.set_many({b"a": b"1", b"b": 2}, 10)
+        assert sorted(store.touch_many([b"a", b"b"], timeout)) == [b"a", b"b"]
+        clock.advance(1e9)
+        assert store.get_many([b"a", b"b"]) == {b"a": b"1", b"b": 2}
+
+    def test_touch_many_names_each_key_once(self, store: Store) -> None:
+        store.set(b"a", b"1", 10)
+        assert store.touch_many([b"a", b"none", b"a", b"none"], 100) == [b"a"]
+
+    def test_touched_may_be_hundreds(self, store: Store) -> None:
+        records = {b"%03d" % number: b"value %d" % number for number in range(0, 300, 2)}
+        store.set_many(records, 10)
+        every = [b"%03d" % number for number in range(300)]
+        assert sorted(store.touch_many(every, 1000)) == sorted(records)
+        left = store.ttl_many(every)
+        assert left == dict.fromkeys(records, pytest.approx(1000, abs=1))
+        assert sorted(store.touch_many(every, 0)) == sorted(records)
+        assert store.keys() == []
+
+    def test_ttl_many_returns_the_seconds_left_of_those_that_there_are(self, store: Store, clock: Clock) -> None:
+        store.set_many({b"a": b"1", b"zero": 0}, 100)
+        store.set_many({b"never": b"", b"k" * 600: 5}, None)
+        clock.advance(40)
+        left = store.ttl_many(iter([b"a", b"none", b"zero", b"never", b"a", b"k" * 600]))
+        assert left == {
+            b"a": pytest.approx(60, abs=1), b"zero": pytest.approx(60, abs=1), b"never": math.inf, b"k" * 600: math.inf
+        }  # fmt: skip
+
     # -- one record --------------------------------------------------------------------------------------
 
     def test_set_stores_whatever_was_there(self, store: Store) -> None:
         for value in (b"bytes", 1, b"", 2):
             store.set(b"k", value, None)
             assert store.get(b"k") == value
+
+    def test_set_tells_that_it_was_possible(self, store: Store) -> None:
+        assert store.set(b"k", b"v", None) is True
+        assert store.set(b"k", 5, 10) is True
+        assert store.set(b"k" * 600, b"", 10) is True
+
+    @values
+    def test_get_with_ttl_returns_value_and_seconds_left(self, store: Store, clock: Clock, value: bytes | int) -> None:
+        store.set(b"k", value, 100)
+        store.set(b"never", value, None)
+        clock.advance(40)
+        got = store.get_with_ttl(b"k")
+        assert got == (value, pytest.approx(60, abs=1))
+        assert type(got[0]) is type(value)
+        assert store.get_with_ttl(b"never") == (value, math.inf)
+
+    @values
+    def test_pop_deletes_and_returns_the_value(self, store: Store, value: bytes | int) -> None:
+        store.set(b"k", value, 10)
+        store.set(b"other", b"v", None)
+        got = store.pop(b"k")
+        assert got == value
+        assert type(got) is type(value)
+        assert store.pop(b"k") is None
+        assert store.keys() == [b"other"]
+
+    @keys
+    def test_any_bytes_are_the_key_of_many_operations(self, store: Store, key: bytes) -> None:
+        assert store.incr_many({key: 5}, initial=1, timeout=10) == {key: 6}
+        assert store.touch_many([key], None) == [key]
+        assert store.ttl_many([key]) == {key: math.inf}
+        assert store.get_with_ttl(key) == (6, math.inf)
+        assert store.pop(key) == 6
 
     def test_add_stores_where_nothing_is(self, store: Store) -> None:
         assert store.add(b"k", b"first", None) is True
@@ -461,6 +556,82 @@ class StoreContract:
         store.set(b"k", INT64_MIN + 1, None)
         assert store.incr(b"k", -1) == INT64_MIN
 
+    # -- many counters -----------------------------------------------------------------------------------
+
+    def test_incr_many_adds_to_each_its_own(self, store: Store) -> None:
+        store.set_many({b"a": 40, b"b": -5, b"c": 7, b"other": 1}, None)
+        assert store.incr_many({b"a": 2, b"b": -5, b"c": 0}) == {b"a": 42, b"b": -10, b"c": 7}
+        assert store.get_many([b"a", b"b", b"c", b"other"]) == {b"a": 42, b"b": -10, b"c": 7, b"other": 1}
+
+    def test_incr_many_makes_nothing_without_an_initial_value(self, store: Store) -> None:
+        store.set(b"there", 1, None)
+        assert store.incr_many({b"there": 1, b"none": 1}, timeout=10) == {b"there": 2}
+        assert store.keys() == [b"there"]
+
+    def test_incr_many_makes_counters_with_an_initial_value_and_a_timeout(self, store: Store, clock: Clock) -> None:
+        store.set(b"there", 1, 10)
+        store.set(b"never", 1, None)
+        deltas = {b"there": 1, b"new": 2, b"never": 3, b"nothing": 0}
+        assert store.incr_many(deltas, initial=10, timeout=100) == {
+            b"there": 2, b"new": 12, b"never": 4, b"nothing": 10
+        }  # fmt: skip
+        clock.advance(12)
+        assert store.get_many(deltas) == {b"new": 12, b"never": 4, b"nothing": 10}
+        assert store.ttl(b"never") == math.inf
+        clock.advance(100)
+        assert store.keys() == [b"never"]
+
+    @pytest.mark.parametrize("value", [b"", b"1", b"1234567", b"123456789"])
+    def test_incr_many_tells_what_is_no_counter_and_does_the_rest(self, store: Store, value: bytes) -> None:
+        store.set_many({b"a": 1, b"text": value, b"b": 2}, 10)
+        sums = store.incr_many({b"a": 1, b"text": 1, b"b": 1, b"new": 1, b"none": 0}, initial=0)
+        assert isinstance(sums.pop(b"text"), NotACounter)
+        assert sums == {b"a": 2, b"b": 3, b"new": 1, b"none": 0}
+        assert store.get_many([b"a", b"text", b"b"]) == {b"a": 2, b"text": value, b"b": 3}
+        assert store.ttl(b"text") == pytest.approx(10, abs=1)
+
+    @pytest.mark.parametrize(("end", "delta"), [(INT64_MAX, 1), (INT64_MIN, -1), (0, 1 << 64), (1, INT64_MAX)])
+    def test_incr_many_tells_what_would_leave_64_bits_and_does_the_rest(
+        self, store: Store, end: int, delta: int
+    ) -> None:
+        store.set_many({b"a": 1, b"last": end, b"b": 2}, None)
+        sums = store.incr_many({b"a": 1, b"last": delta, b"b": 1})
+        assert isinstance(sums.pop(b"last"), CounterOverflow)
+        assert sums == {b"a": 2, b"b": 3}
+        assert store.get_many([b"a", b"last", b"b"]) == {b"a": 2, b"last": end, b"b": 3}
+
+    def test_incr_many_refuses_to_begin_beyond_64_bits(self, store: Store) -> None:
+        sums = store.incr_many({b"new": 1, b"smaller": -1}, initial=INT64_MAX)
+        assert isinstance(sums.pop(b"new"), CounterOverflow)
+        assert sums == {b"smaller": INT64_MAX - 1}
+        assert store.keys() == [b"smaller"]
+
+    def test_incr_many_reaches_both_ends(self, store: Store) -> None:
+        store.set_many({b"high": INT64_MAX - 1, b"low": INT64_MIN + 1}, None)
+        assert store.incr_many({b"high": 1, b"low": -1}) == {b"high": INT64_MAX, b"low": INT64_MIN}
+
+    def test_incremented_may_be_hundreds(self, store: Store) -> None:
+        """Some are there, some are text, some are about to overflow, and some are made."""
+        every = {b"%03d" % number: number for number in range(300)}
+        store.set_many({key: 1000 for key, number in every.items() if number % 4 == 0}, 50)
+        store.set_many({key: b"text" for key, number in every.items() if number % 4 == 1}, None)
+        store.set_many({key: INT64_MAX for key, number in every.items() if number % 4 == 2}, None)
+        sums = store.incr_many(every, initial=7, timeout=50)
+        assert sorted(sums) == sorted(every)
+        for key, number in every.items():
+            match number % 4:
+                case 0:
+                    assert sums[key] == 1000 + number
+                case 1:
+                    assert isinstance(sums[key], NotACounter)
+                case 2:
+                    assert isinstance(sums[key], CounterOverflow)
+                case 3:
+                    assert sums[key] == 7 + number
+        counters = {key: total for key, total in sums.items() if isinstance(total, int)}
+        assert store.get_many(counters) == counters
+        assert store.ttl_many(counters) == dict.fromkeys(counters, pytest.approx(50, abs=1))
+
     # -- compare_and_set ---------------------------------------------------------------------------------
 
     @pytest.mark.parametrize(
@@ -579,6 +750,14 @@ class StoreContract:
         store.clear()
         assert store.add(b"a", b"new", None) is True
 
+    def test_vacuum_deletes_what_has_expired_and_nothing_else(self, store: Store, clock: Clock) -> None:
+        store.set(b"a", b"1", 10)
+        store.set(b"b", b"2", None)
+        clock.advance(12)
+        store.vacuum()
+        assert store.stats().entries == 1
+        assert store.get(b"b") == b"2"
+
     # -- about it ----------------------------------------------------------------------------------------
 
     def test_stats_tell_how_many_records_there_are(self, store: Store) -> None:
@@ -590,6 +769,9 @@ class StoreContract:
         assert stats.processes >= 1
         assert stats.store
         assert stats.location
+
+    def test_ping_is_answered(self, store: Store) -> None:
+        assert store.ping() is True
 
     def test_close_may_come_twice(self, store: Store) -> None:
         store.close()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
 
-from kt_cache.stores import AsyncStore
+from kt_cache.stores import AsyncStore, Entry
 from kt_cache.stores.hosts import Breaker
 from kt_cache.stores.wrapper import Member, Wrapper
 from kt_core.errors import ConnectionFailed
@@ -42,6 +42,17 @@ class Guarded(Wrapper):
         with self.breaker:
             self._use("iter_keys", prefix)
             yield from self.records.iter_keys(prefix)
+
+    def iter_entries(self, prefix: bytes = b"") -> Iterator[Entry]:
+        with self.breaker:
+            self._use("iter_entries", prefix)
+            yield from self.records.iter_entries(prefix)
+
+    async def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
+        with self.breaker:
+            self._use("iter_keys", prefix)
+            async for key in self.records.aiter_keys(prefix):
+                yield key
 
     def close(self) -> None:
         self.closed += 1

@@ -16,7 +16,7 @@ from tests.stores.holding import held_by_a_process, held_by_a_thread
 
 OpenStore = Callable[..., EmbeddedStore]
 
-WITHOUT_TWIN = {"iter_keys", "close"}
+WITHOUT_TWIN = {"iter_keys", "iter_entries", "close"}
 METHODS = sorted(name for name in vars(Store) if not name.startswith("_"))
 TWINS = sorted(set(METHODS) - WITHOUT_TWIN)
 
@@ -28,8 +28,11 @@ WRITES: dict[str, Callable[[AsyncStore], Coroutine[Any, Any, Any]]] = {
     "areplace": lambda store: store.areplace(b"there", b"v", None),
     "adelete": lambda store: store.adelete(b"a"),
     "adelete_many": lambda store: store.adelete_many([b"a"]),
+    "apop": lambda store: store.apop(b"a"),
     "atouch": lambda store: store.atouch(b"there", 10),
+    "atouch_many": lambda store: store.atouch_many([b"there"], 10),
     "aincr": lambda store: store.aincr(b"counter", 1),
+    "aincr_many": lambda store: store.aincr_many({b"counter": 1}),
     "acompare_and_set": lambda store: store.acompare_and_set(b"there", b"v", b"w"),
     "aexpire_at": lambda store: store.aexpire_at(b"there", 2e9),
     "apersist": lambda store: store.apersist(b"there"),
@@ -38,6 +41,7 @@ WHOLE: dict[str, Callable[[AsyncStore], Coroutine[Any, Any, Any]]] = {
     "aclear": lambda store: store.aclear(),
     "aclear_prefix": lambda store: store.aclear_prefix(b""),
     "acull": lambda store: store.acull(-1, 3),
+    "avacuum": lambda store: store.avacuum(),
 }
 
 
@@ -60,7 +64,7 @@ def executor(runner: asyncio.Runner) -> CountingExecutor:
 
 
 def test_the_methods_of_the_contract_are_found() -> None:
-    assert len(TWINS) == 20
+    assert len(TWINS) == 27
     assert {"get", "compare_and_set", "stats"} < set(TWINS)
 
 
@@ -91,8 +95,11 @@ def test_a_held_transaction_does_not_hold_up_the_event_loop(
             await asyncio.sleep(0)
             assert await store.aget(b"there") == b"v"
             assert await store.aget_many([b"there", b"none"]) == {b"there": b"v"}
+            assert await store.aget_with_ttl(b"there")
             assert await store.aexists(b"there")
             assert await store.attl(b"there")
+            assert await store.attl_many([b"there"])
+            assert await store.aping()
             assert not any(write.done() for write in writes)
         release()
         await asyncio.gather(*writes)
@@ -135,9 +142,12 @@ def test_a_read_takes_no_thread(
 
     async def reads() -> None:
         await store.aget(b"k")
+        await store.aget_with_ttl(b"k")
         await store.aget_many([b"k"])
         await store.aexists(b"k")
         await store.attl(b"k")
+        await store.attl_many([b"k"])
+        await store.aping()
 
     runner.run(reads())
     assert executor.submitted == 0

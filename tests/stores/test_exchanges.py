@@ -68,6 +68,29 @@ def test_touch_ends_when_the_record_is_gone() -> None:
     assert play(flow, (GET, NEVER), (ops.cas(DB, KEY, b"old", b"old", 10), False), (GET, None)) is False
 
 
+def test_touched_together_those_that_somebody_else_has_changed_are_touched_again() -> None:
+    reading = ops.get_bulk([(DB, KEY), (DB, b"l"), (DB, b"none")])
+    found = [(DB, KEY, b"old", XT_MAX), (DB, b"l", b"other", NOW)]
+    puts = [ops.cas(DB, KEY, b"old", b"old", 10), ops.cas(DB, b"l", b"other", b"other", 10)]
+    lines = [
+        (reading, found),
+        (ops.together(puts), [False, True]),
+        (GET, Found(b"new", NOW)),
+        (ops.cas(DB, KEY, b"new", b"new", 10), True),
+    ]
+    flow = EXCHANGES.touch_many([KEY, b"l", b"none", KEY], 10)
+    assert sorted(play(flow, *lines)) == [KEY, b"l"]
+
+
+def test_touched_together_those_that_have_gone_meanwhile_are_not_named() -> None:
+    lines = [
+        (ops.get_bulk([(DB, KEY)]), [(DB, KEY, b"old", XT_MAX)]),
+        (ops.together([ops.cas(DB, KEY, b"old", b"old", 10)]), [False]),
+        (GET, None),
+    ]
+    assert play(EXCHANGES.touch_many([KEY], 10), *lines) == []
+
+
 # -- comparing and keeping ---------------------------------------------------------------------------------
 
 
@@ -159,6 +182,51 @@ def test_incr_by_nothing_only_reads() -> None:
     assert play(EXCHANGES.incr(KEY, 0, None, None), (GET, counter(5))) == 5
 
 
+def reading(*keys: bytes) -> Op[Any]:
+    return ops.get_bulk([(DB, key) for key in keys])
+
+
+def found(key: bytes, number: int, xt: int = XT_MAX) -> tuple[int, bytes, bytes, int]:
+    return DB, key, INTEGER.pack(number), xt
+
+
+def test_many_counters_are_read_at_once_and_added_to_at_once() -> None:
+    adds = [ops.increment(DB, KEY, 2, "try", -XT_MAX), ops.increment(DB, b"l", 3, "try", -NOW)]
+    lines = [(reading(KEY, b"l"), [found(KEY, 5), found(b"l", 6, NOW)]), (ops.together(adds), [7, 9])]
+    assert play(EXCHANGES.incr_many({KEY: 2, b"l": 3}, None, None), *lines) == {KEY: 7, b"l": 9}
+
+
+def test_of_many_counters_one_that_is_gone_in_between_begins_anew() -> None:
+    lines = [
+        (reading(KEY), [found(KEY, 5)]),
+        (ops.together([ops.increment(DB, KEY, 2, "try", -XT_MAX)]), [None]),
+        (GET, None),
+        (ops.add(DB, KEY, INTEGER.pack(12), 60), True),
+    ]
+    assert play(EXCHANGES.incr_many({KEY: 2}, 10, 60), *lines) == {KEY: 12}
+
+
+def test_of_many_counters_one_that_others_have_brought_to_its_end_is_put_right() -> None:
+    wrapped = (1 << 63) - 3 + 9 - (1 << 64)
+    lines = [
+        (reading(KEY), [found(KEY, 0)]),
+        (ops.together([ops.increment(DB, KEY, 9, "try", -XT_MAX)]), [wrapped]),
+        (ops.increment(DB, KEY, -9, "try", -XT_MAX), wrapped - 9),
+    ]
+    sums = play(EXCHANGES.incr_many({KEY: 9}, None, None), *lines)
+    assert isinstance(sums[KEY], CounterOverflow)
+
+
+def test_of_many_counters_those_near_their_end_are_compared_one_by_one() -> None:
+    large = 1 << 62
+    lines = [
+        (reading(KEY), [found(KEY, large, NOW + 5)]),
+        (GET, counter(large, NOW + 5)),
+        (put(large, large + 1, -(NOW + 5)), True),
+    ]
+    assert play(EXCHANGES.incr_many({KEY: 1}, None, None), *lines) == {KEY: large + 1}
+
+
 # -- times -------------------------------------------------------------------------------------------------
 
 
@@ -200,11 +268,13 @@ def test_the_time_left_is_whole_seconds_and_never_nothing(xt: int, left: float) 
     "operation",
     [
         lambda: EXCHANGES.touch(KEY, math.nan),
+        lambda: next(EXCHANGES.touch_many([KEY], math.nan)),
+        lambda: next(EXCHANGES.incr_many({KEY: 1}, None, math.nan)),
         lambda: EXCHANGES.incr(KEY, 1, None, math.nan),
         lambda: EXCHANGES.compare_and_set(KEY, None, b"v", math.nan),
         lambda: EXCHANGES.expire_at(KEY, math.nan),
     ],
-    ids=["touch", "incr", "compare_and_set", "expire_at"],
+    ids=["touch", "touch_many", "incr_many", "incr", "compare_and_set", "expire_at"],
 )
 def test_nan_is_refused_before_anything_is_asked(operation: Any) -> None:
     with pytest.raises(InvalidInput, match="NaN"):

@@ -24,7 +24,9 @@ import inspect
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
@@ -43,6 +45,7 @@ from tests.server.running import serving
 from tests.stores.awaited import Awaited
 from tests.stores.capabilities import Culling
 from tests.stores.contract import StoreContract
+from tests.stores.entries import Entries, NoUses
 from tests.stores.server_clock import ServerClock
 
 T = TypeVar("T")
@@ -70,7 +73,7 @@ def plain(kyoto: Address, database: int) -> Iterator[KyotoStore]:
     store.close()
 
 
-class TestKyotoStore(StoreContract, Culling):
+class TestKyotoStore(StoreContract, Entries, NoUses, Culling):
     @pytest.fixture
     def store(self, plain: KyotoStore) -> KyotoStore:
         return plain
@@ -90,7 +93,7 @@ def on_a_clock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Addre
         yield Address(path=path), clock
 
 
-class TestKyotoStoreOnAClock(StoreContract, Culling):
+class TestKyotoStoreOnAClock(StoreContract, Entries, Culling):
     """The records of the tests above are made older; here it is time itself that passes."""
 
     @pytest.fixture
@@ -264,6 +267,7 @@ def test_k9_touching_leaves_the_value(store: KyotoStore, value: bytes | int) -> 
 # What each operation costs: the binary protocol has one exchange for most, and K10 spares a second one.
 EXCHANGES: dict[str, tuple[Callable[[Store], object], int]] = {
     "get": (lambda store: store.get(b"k"), 1),
+    "get_with_ttl": (lambda store: store.get_with_ttl(b"k"), 1),
     "get_many": (lambda store: store.get_many([b"k", b"l"]), 1),
     "set": (lambda store: store.set(b"k", b"v", 10), 1),
     "set away": (lambda store: store.set(b"k", b"v", 0), 1),
@@ -272,13 +276,23 @@ EXCHANGES: dict[str, tuple[Callable[[Store], object], int]] = {
     "replace": (lambda store: store.replace(b"k", b"v", 10), 1),
     "delete": (lambda store: store.delete(b"k"), 1),
     "delete_many": (lambda store: store.delete_many([b"k", b"l"]), 1),
+    "pop": (lambda store: store.pop(b"k"), 1),
     "touch": (lambda store: store.touch(b"k", 10), 2),
+    "touch_many": (lambda store: store.touch_many([b"k", b"n", b"none"], 10), 2),
+    "touch_many away": (lambda store: store.touch_many([b"k", b"n", b"none"], 0), 1),
+    "touch_many nothing": (lambda store: store.touch_many([b"none", b"l"], 10), 1),
+    "touch_many of 100": (lambda store: store.touch_many([b"k", *(b"%d" % n for n in range(99))], 10), 3),
     "incr": (lambda store: store.incr(b"n", 1), 2),
     "incr nothing": (lambda store: store.incr(b"none", 1), 1),
+    "incr_many": (lambda store: store.incr_many({b"n": 1, b"m": 2}), 2),
+    "incr_many of none": (lambda store: store.incr_many({}), 0),
     "compare_and_set": (lambda store: store.compare_and_set(b"k", b"old", b"v", 10), 1),
     "compare_and_set, keeping": (lambda store: store.compare_and_set(b"k", b"old", b"v", KEEP), 2),
     "exists": (lambda store: store.exists(b"k"), 1),
     "ttl": (lambda store: store.ttl(b"k"), 1),
+    "ttl_many": (lambda store: store.ttl_many([b"k", b"n", b"none"]), 1),
+    "ttl_many of 100": (lambda store: store.ttl_many([b"%d" % n for n in range(100)]), 2),
+    "ping": (lambda store: store.ping(), 1),
     "clear": (lambda store: store.clear(), 1),
     "clear_prefix": (lambda store: store.clear_prefix(b"k"), 2),
     "stats": (lambda store: store.stats(), 2),
@@ -289,7 +303,7 @@ EXCHANGES: dict[str, tuple[Callable[[Store], object], int]] = {
 def test_k10_no_exchange_is_one_too_many(
     store: KyotoStore, host: Counted, operation: Callable[[Store], object], exchanges: int
 ) -> None:
-    store.set_many({b"k": b"old", b"n": 1}, 60)
+    store.set_many({b"k": b"old", b"n": 1, b"m": 1}, 60)
     host.exchanges = 0
     operation(store)
     assert host.exchanges == exchanges
@@ -303,9 +317,12 @@ def test_k10_no_exchange_is_one_too_many(
         (lambda store, name: store.compare_and_set(b"there", b"old", name, KEEP), 1),
         (lambda store, name: store.replace(b"there", name, 60), 8),
         (lambda store, name: store.touch(b"there", 60), 8),
+        (lambda store, name: store.touch_many([b"there"], 60) == [b"there"], 8),
         (lambda store, name: store.delete(b"there"), 1),
+        (lambda store, name: store.pop(b"there") == b"old", 1),
+        (lambda store, name: store.touch_many([b"there"], 0) == [b"there"], 1),
     ],
-    ids=["add", "compare_and_set", "keeping", "replace", "touch", "delete"],
+    ids=["add", "compare_and_set", "keeping", "replace", "touch", "touch_many", "delete", "pop", "touch_many away"],
 )
 def test_k11_who_wins_is_the_servers_decision(
     store: KyotoStore, step: Callable[[KyotoStore, bytes], bool], winners: int
@@ -333,6 +350,24 @@ def test_k11_increments_from_threads_add_up_and_keep_the_expiry(store: KyotoStor
         thread.join()
     assert store.get(b"k") == 100
     assert store.ttl(b"k") == pytest.approx(500, abs=2)
+
+
+def test_k11_increments_of_many_from_threads_add_up(store: KyotoStore) -> None:
+    """Counters are made, counted with, and near the end of what the server can add to without going round."""
+    large = (1 << 62) + 5
+    store.set_many({b"%d" % number: large for number in range(50, 70)}, 500)
+
+    def count(first: int) -> None:
+        for turn in range(5):
+            store.incr_many({b"%d" % number: number for number in range(first, first + 70)}, initial=0, timeout=500)
+            store.incr(b"%d" % turn, 1, initial=0)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(0, 40, 10)))
+    expected = Counter(dict.fromkeys(range(5), 4) | dict.fromkeys(range(50, 70), large))
+    for first in range(0, 40, 10):
+        expected.update({number: 5 * number for number in range(first, first + 70)})
+    assert store.get_many(store.keys()) == {b"%d" % number: total for number, total in expected.items()}
 
 
 def test_k12_clearing_is_for_one_database(store: KyotoStore, host: Counted, database: int) -> None:
@@ -365,19 +400,24 @@ def test_the_methods_have_the_signatures_of_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in vars(Store) if not name.startswith("_")])
 def test_the_awaited_methods_have_the_signatures_of_the_contract(name: str) -> None:
-    if name not in ("iter_keys", "close"):
+    if name not in ("iter_keys", "iter_entries", "close"):
         twin = getattr(KyotoStore, f"a{name}")
         assert inspect.iscoroutinefunction(twin)
         assert inspect.signature(twin) == inspect.signature(getattr(Store, name))
 
 
-@pytest.mark.parametrize("name", ["set", "add", "exists", "touch away", "keys", "clear", "clear_prefix", "stats"])
+@pytest.mark.parametrize(
+    "name", ["set", "add", "exists", "touch away", "pop", "ttl_many", "ping", "keys", "clear", "clear_prefix", "stats"]
+)
 def test_a_database_that_is_not_there_is_an_error(host: Counted, name: str) -> None:
     calls: dict[str, Callable[[Store], object]] = {
         "set": lambda store: store.set(b"k", b"v", None),
         "add": lambda store: store.add(b"k", b"v", None),
         "exists": lambda store: store.exists(b"k"),
         "touch away": lambda store: store.compare_and_set(b"k", None, b"v", 10),
+        "pop": lambda store: store.pop(b"k"),
+        "ttl_many": lambda store: store.ttl_many([b"k", b"l"]),
+        "ping": lambda store: store.ping(),
         "keys": lambda store: store.keys(),
         "clear": lambda store: store.clear(),
         "clear_prefix": lambda store: store.clear_prefix(b""),
@@ -403,6 +443,23 @@ def test_reads_are_counted_by_the_server(store: KyotoStore) -> None:
     after = store.stats()
     assert (after.hits - before.hits, after.misses - before.misses) == (2, 2)
     assert (after.evictions, after.expirations) == (None, None)
+
+
+def test_an_awaited_iterator_that_is_left_takes_its_connection_along(
+    store: KyotoStore, kyoto: Address, runner: asyncio.Runner
+) -> None:
+    store.set_many({b"%d" % number: b"v" for number in range(600)}, None)
+    host = Host(PoolOptions(kyoto, max_connections=1))
+    own = KyotoStore(host, store._exchanges._db)
+
+    async def scenario() -> int:
+        keys = own.aiter_keys()
+        await anext(keys)
+        await keys.aclose()
+        return len([key async for key in own.aiter_keys()])
+
+    assert runner.run(scenario()) == 600
+    host.close()
 
 
 def test_an_iterator_that_is_left_takes_its_connection_along(store: KyotoStore, kyoto: Address) -> None:

@@ -8,9 +8,10 @@ from kt_cache.stores.memory import MemoryStore
 from tests.clock import Clock
 from tests.stores.capabilities import Counting, CullingByUse, SubsecondExpiry
 from tests.stores.contract import StoreContract
+from tests.stores.entries import Entries, NoUses, Unread
 
 
-class TestMemoryStore(StoreContract, SubsecondExpiry, Counting, CullingByUse):
+class TestMemoryStore(StoreContract, Entries, Unread, NoUses, SubsecondExpiry, Counting, CullingByUse):
     @pytest.fixture
     def store(self, clock: Clock) -> MemoryStore:
         return MemoryStore(clock=clock)

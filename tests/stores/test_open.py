@@ -16,9 +16,14 @@ from kt_cache.stores.kyoto import KyotoStore
 from kt_cache.stores.replicas import ReplicatedStore
 from kt_cache.stores.routing import RoutedStore
 from kt_cache.stores.tolerant import TolerantStore
+from kt_cache.stores.tyrant import TyrantStore
 from kt_core.errors import ConnectionFailed, Timeout
-from tests.fix_servers import KINDS, running
+from tests.fix_servers import KINDS, TYRANT_KINDS, running
 from tests.peer import peer
+
+every_server = pytest.mark.parametrize(
+    ("scheme", "kind"), [*(("kt", kind) for kind in KINDS), *(("tt", kind) for kind in TYRANT_KINDS)]
+)
 
 KEYS = [b"key %d" % number for number in range(50)]
 
@@ -53,6 +58,11 @@ OpenAt = Callable[..., Any]
         ("kt://a,b", {"on_error": "miss"}, RoutedStore),
         ("kt://a?replicas=b", {}, ReplicatedStore),
         ("kt://a?replicas=b", {"on_error": "miss"}, TolerantStore),
+        ("tt://a", {}, TyrantStore),
+        ("tt+unix:///run/a", {}, TyrantStore),
+        ("tt://a", {"on_error": "miss"}, TolerantStore),
+        ("tt://a,b", {}, RoutedStore),
+        ("tt://a?replicas=b", {}, ReplicatedStore),
     ],
 )
 def test_a_location_opens_a_store(open_at: OpenAt, location: str, options: dict[str, Any], kind: type[Any]) -> None:
@@ -132,33 +142,33 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_server
 def test_a_tolerant_store_goes_on_when_its_server_is_back(
-    open_at: OpenAt, kind: str, caplog: pytest.LogCaptureFixture
+    open_at: OpenAt, scheme: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with running(kind) as address:
-        store = open_at(f"kt://{address}", on_error="miss", retry_timeout=0.02)
+    with running(kind, databases=["*"]) as address:
+        store = open_at(f"{scheme}://{address}", on_error="miss", retry_timeout=0.02)
         store.set(b"k", b"v", None)
     assert store.get(b"k") is None
-    with running(kind, address=address):
+    with running(kind, address=address, databases=["*"]):
         until(lambda: store.add(b"k", b"new", None))
         assert store.get(b"k") == b"new"
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_store_goes_on_when_its_server_is_back(open_at: OpenAt, kind: str) -> None:
+@every_server
+def test_a_store_goes_on_when_its_server_is_back(open_at: OpenAt, scheme: str, kind: str) -> None:
     """The connections in the pool are broken then, which nobody need notice."""
-    with running(kind) as address:
-        store = open_at(f"kt://{address}")
+    with running(kind, databases=["*"]) as address:
+        store = open_at(f"{scheme}://{address}")
         store.set(b"k", b"v", None)
-    with running(kind, address=address):
+    with running(kind, address=address, databases=["*"]):
         assert store.get(b"k") is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_server
 @pytest.mark.parametrize("on_error", ["raise", "miss"])
-def test_other_servers_take_over_from_one_that_stops(open_at: OpenAt, kind: str, on_error: str) -> None:
+def test_other_servers_take_over_from_one_that_stops(open_at: OpenAt, scheme: str, kind: str, on_error: str) -> None:
     policy = {"on_error": on_error, "retry_timeout": 0.02, "dead_timeout": 0.2}
 
     def works(store: Any, key: bytes) -> bool:
@@ -169,26 +179,26 @@ def test_other_servers_take_over_from_one_that_stops(open_at: OpenAt, kind: str,
             return False
         return bool(store.get(key) == b"v")
 
-    with running(kind) as first:
-        with running(kind) as second:
-            store = open_at([f"kt://{first}", f"kt://{second}"], **policy)
-            alone, other = open_at(f"kt://{first}"), open_at(f"kt://{second}")
+    with running(kind, databases=["*"]) as first:
+        with running(kind, databases=["*"]) as second:
+            store = open_at([f"{scheme}://{first}", f"{scheme}://{second}"], **policy)
+            alone, other = open_at(f"{scheme}://{first}"), open_at(f"{scheme}://{second}")
             assert store.set_many(dict.fromkeys(KEYS, b"v"), None) == []
             key, *others = other.keys()
             assert sorted([key, *others, *alone.keys()]) == sorted(KEYS)
             assert 10 < len(others) < 40
         until(lambda: works(store, key))
         assert alone.exists(key)
-        with running(kind, address=second):
+        with running(kind, address=second, databases=["*"]):
             until(lambda: works(store, key) and other.exists(key))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_reads_go_on_when_the_primary_stops(open_at: OpenAt, kind: str) -> None:
-    with running(kind) as replica:
-        open_at(f"kt://{replica}").set(b"k", b"v", None)
-        with running(kind) as primary:
-            store = open_at(f"kt://{primary}", replicas=[str(replica)], on_error="miss", retry_timeout=0.02)
+@every_server
+def test_reads_go_on_when_the_primary_stops(open_at: OpenAt, scheme: str, kind: str) -> None:
+    with running(kind, databases=["*"]) as replica:
+        open_at(f"{scheme}://{replica}").set(b"k", b"v", None)
+        with running(kind, databases=["*"]) as primary:
+            store = open_at(f"{scheme}://{primary}", replicas=[str(replica)], on_error="miss", retry_timeout=0.02)
             assert store.add(b"new", b"v", None) is True
             assert store.get(b"k") == b"v"
         assert store.get(b"k") == b"v"

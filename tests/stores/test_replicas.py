@@ -9,7 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from kt_cache.flows import adrive, drive, increment
+from kt_cache.changes import increment
+from kt_cache.flows import adrive, drive
+from kt_cache.reading import Values
 from kt_cache.stores import AsyncStore, Store
 from kt_cache.stores.replicas import ReplicatedStore
 from kt_cache.stores.tolerant import TolerantStore
@@ -19,15 +21,19 @@ from tests.clock import Clock
 from tests.stores.awaited import Awaited
 from tests.stores.capabilities import SubsecondExpiry
 from tests.stores.contract import StoreContract
+from tests.stores.entries import Entries
 from tests.stores.guarded import Guarded
 
 READS: dict[str, Callable[[Any], object]] = {
     "get": lambda store: store.get(b"k"),
+    "get_with_ttl": lambda store: store.get_with_ttl(b"k"),
     "get_many": lambda store: store.get_many(iter([b"k", b"none"])),
+    "ttl_many": lambda store: store.ttl_many(iter([b"k", b"none"])),
     "exists": lambda store: store.exists(b"k"),
     "ttl": lambda store: store.ttl(b"k"),
     "keys": lambda store: store.keys(),
     "iter_keys": lambda store: list(store.iter_keys(b"k")),
+    "iter_entries": lambda store: list(store.iter_entries(b"k")),
 }
 OTHERS: dict[str, Callable[[Any], object]] = {
     "set": lambda store: store.set(b"k", b"v", None),
@@ -36,15 +42,20 @@ OTHERS: dict[str, Callable[[Any], object]] = {
     "replace": lambda store: store.replace(b"k", b"v", None),
     "delete": lambda store: store.delete(b"k"),
     "delete_many": lambda store: store.delete_many([b"k"]),
+    "pop": lambda store: store.pop(b"k"),
     "touch": lambda store: store.touch(b"k", 10),
+    "touch_many": lambda store: store.touch_many([b"k"], 10),
     "incr": lambda store: store.incr(b"n", 1),
+    "incr_many": lambda store: store.incr_many({b"n": 1}),
     "compare_and_set": lambda store: store.compare_and_set(b"k", b"v", b"w"),
     "expire_at": lambda store: store.expire_at(b"k", 2e9),
     "persist": lambda store: store.persist(b"k"),
     "clear": lambda store: store.clear(),
     "clear_prefix": lambda store: store.clear_prefix(b"k"),
     "cull": lambda store: store.cull(10, 2),
+    "vacuum": lambda store: store.vacuum(),
     "stats": lambda store: store.stats(),
+    "ping": lambda store: store.ping(),
 }
 
 
@@ -76,7 +87,7 @@ def way(request: pytest.FixtureRequest, store: Any, runner: asyncio.Runner) -> S
     return cast(Store, store if request.param == "waiting" else Awaited(store, runner))
 
 
-class TestReplicatedStore(StoreContract, SubsecondExpiry):
+class TestReplicatedStore(StoreContract, Entries, SubsecondExpiry):
     """The contract does not show who answers."""
 
 
@@ -243,11 +254,11 @@ def test_repeating_until_nobody_is_faster_ends(
     store: Any, primary: Guarded, replicas: list[Guarded], behind: bytes, is_down: bool, awaited: bool
 ) -> None:
     """With the primary down the replica's value could be compared, in vain, for ever."""
-    primary.records.set(behind, CODEC.dumps(1.5), None)
+    primary.records.set(behind, CODEC.dumps(1.5, behind), None)
     for replica in replicas:
-        replica.records.set(behind, CODEC.dumps(0.5), None)
+        replica.records.set(behind, CODEC.dumps(0.5, behind), None)
     primary.is_down = is_down
     careful = cast(AsyncStore, TolerantStore(store))
-    flow = increment(behind, 1, CODEC.loads, CODEC.dumps)
+    flow = increment(Values(CODEC, Clock()), behind, 1)
     total = asyncio.run(adrive(flow, careful)) if awaited else drive(flow, careful)
     assert total == (None if is_down else 2.5)

@@ -18,6 +18,7 @@ from tests.clock import Clock
 from tests.stores.awaited import Awaited
 from tests.stores.capabilities import Counting, SubsecondExpiry
 from tests.stores.contract import StoreContract
+from tests.stores.entries import Entries
 from tests.stores.guarded import Guarded
 
 KEYS = [b"key %d" % number for number in range(10_000)]
@@ -39,7 +40,7 @@ def store(servers: list[Guarded]) -> Any:
     return routed(servers)
 
 
-class TestRoutedStore(StoreContract, SubsecondExpiry, Counting):
+class TestRoutedStore(StoreContract, Entries, SubsecondExpiry, Counting):
     """The contract does not show how many servers there are."""
 
 
@@ -89,13 +90,18 @@ MANY: dict[str, Callable[[Any], object]] = {
     "get_many": lambda store: store.get_many(iter(KEYS[:100])),
     "set_many": lambda store: store.set_many(dict.fromkeys(KEYS[:100], b"v"), None),
     "delete_many": lambda store: store.delete_many(iter(KEYS[:100])),
+    "touch_many": lambda store: store.touch_many(iter(KEYS[:100]), 10),
+    "incr_many": lambda store: store.incr_many(dict.fromkeys(KEYS[:100], 1)),
+    "ttl_many": lambda store: store.ttl_many(iter(KEYS[:100])),
 }
 WHOLE: dict[str, Callable[[Any], object]] = {
     "keys": lambda store: store.keys(b"key"),
     "clear": lambda store: store.clear(),
     "clear_prefix": lambda store: store.clear_prefix(b"key"),
     "cull": lambda store: store.cull(10, 2),
+    "vacuum": lambda store: store.vacuum(),
     "stats": lambda store: store.stats(),
+    "ping": lambda store: store.ping(),
 }
 
 
@@ -277,6 +283,24 @@ def test_a_dead_servers_keys_go_to_others_until_it_is_back(
 
 def key_of_before(before: dict[bytes, Any], server: Guarded) -> bytes:
     return next(key for key, home in before.items() if home is server)
+
+
+def test_without_failover_a_dead_servers_keys_fail_until_it_is_back(
+    servers: list[Guarded], clock: Clock, runner: asyncio.Runner
+) -> None:
+    store: Any = RoutedStore([server.member for server in servers], failover=False)
+    before = {key: store.store_of(key) for key in KEYS[:100]}
+    key = key_of(store, servers[0])
+    store.set(key, b"v", None)
+    die(servers[0], store, clock)
+    assert {key: store.store_of(key) for key in KEYS[:100]} == before
+    with pytest.raises(ConnectionFailed, match="left alone"):
+        store.get_many(KEYS[:100])
+    with pytest.raises(ConnectionFailed, match="left alone"):
+        Awaited(store, runner).set(key, b"w", None)
+    clock.advance(1)
+    servers[0].is_down = False
+    assert store.get(key) == b"v"
 
 
 def test_with_all_servers_dead_the_keys_stay_where_they_were(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -17,6 +16,8 @@ from tests.clock import Clock
 from tests.stores.awaited import Awaited
 from tests.stores.capabilities import Counting, CullingByUse, SubsecondExpiry
 from tests.stores.contract import StoreContract
+from tests.stores.entries import Entries
+from tests.stores.failing import Failing
 from tests.stores.twinned import Twinned
 
 METHODS = [name for name in vars(Store) if not name.startswith("_")]
@@ -38,60 +39,43 @@ MISTAKES: list[Exception] = [
 # Every method: its arguments, and the answer while its server is out of order.
 ANSWERS: dict[str, tuple[tuple[Any, ...], dict[str, Any], Any]] = {
     "get": ((b"k",), {}, None),
+    "get_with_ttl": ((b"k",), {}, None),
     "get_many": (([b"k"],), {}, {}),
-    "set": ((b"k", b"v", 10), {}, None),
+    "set": ((b"k", b"v", 10), {}, False),
     "set_many": (({b"k": b"v", b"l": 1}, None), {}, [b"k", b"l"]),
     "add": ((b"k", b"v", 10), {}, False),
     "replace": ((b"k", b"v", 10), {}, False),
     "delete": ((b"k",), {}, False),
     "delete_many": (([b"k", b"l"],), {}, 0),
+    "pop": ((b"k",), {}, None),
     "touch": ((b"k", 10), {}, False),
+    "touch_many": (([b"k", b"l"], 10), {}, []),
     "incr": ((b"k", 1), {"initial": 5, "timeout": 10}, None),
+    "incr_many": (({b"k": 1},), {"initial": 5, "timeout": 10}, {}),
     "compare_and_set": ((b"k", b"v", b"w"), {"timeout": 10}, False),
     "exists": ((b"k",), {}, False),
     "ttl": ((b"k",), {}, None),
+    "ttl_many": (([b"k", b"l"],), {}, {}),
     "expire_at": ((b"k", 2e9), {}, False),
     "persist": ((b"k",), {}, False),
     "keys": ((b"k",), {}, []),
     "clear": ((), {}, None),
     "clear_prefix": ((b"k",), {}, 0),
     "cull": ((10, 3), {}, None),
+    "vacuum": ((), {}, None),
     "stats": ((), {}, Stats("none", "out of order", 0, 0, 0, 0, 0, None, None, 0)),
+    "ping": ((), {}, False),
 }
 each_method = pytest.mark.parametrize("method", ANSWERS)
 
 
-class Broken:
-    """A store whose every method fails in the same way."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def method(*args: Any, **kwargs: Any) -> Any:
-            raise self._error
-
-        async def twin(*args: Any, **kwargs: Any) -> Any:
-            await asyncio.sleep(0)
-            raise self._error
-
-        return twin if name[0] == "a" and name[1:] in ANSWERS else method
-
-    def iter_keys(self, prefix: bytes = b"") -> Iterator[bytes]:
-        yield b"first"
-        raise self._error
-
-    def close(self) -> None:
-        """Closing never fails."""
-
-
 def tolerant(error: Exception) -> Any:
-    return TolerantStore(cast(AsyncStore, Broken(error)))
+    return TolerantStore(cast(AsyncStore, Failing(error)))
 
 
 def test_every_method_of_the_contract_has_a_neutral_answer() -> None:
     assert set(METHODS) == set(NEUTRAL)
-    assert set(METHODS) == {*ANSWERS, "iter_keys", "close"}
+    assert set(METHODS) == {*ANSWERS, "iter_keys", "iter_entries", "close"}
 
 
 @pytest.mark.parametrize("error", OUTAGES, ids=repr)
@@ -123,13 +107,17 @@ def test_a_mistake_is_raised(method: str, error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", OUTAGES, ids=repr)
-def test_an_iteration_ends_with_what_has_come(error: Exception) -> None:
+def test_an_iteration_ends_with_what_has_come(error: Exception, runner: asyncio.Runner) -> None:
     assert list(tolerant(error).iter_keys(b"k")) == [b"first"]
+    assert [entry.key for entry in tolerant(error).iter_entries(b"k")] == [b"first"]
+    assert list(Awaited(tolerant(error), runner).iter_keys(b"k")) == [b"first"]
 
 
-def test_a_mistake_is_raised_by_an_iteration() -> None:
+def test_a_mistake_is_raised_by_an_iteration(runner: asyncio.Runner) -> None:
     with pytest.raises(InvalidInput):
         list(tolerant(InvalidInput("not this")).iter_keys())
+    with pytest.raises(InvalidInput):
+        list(Awaited(tolerant(InvalidInput("not this")), runner).iter_keys())
 
 
 def test_cancellation_is_no_outage() -> None:
@@ -154,7 +142,7 @@ def test_the_methods_have_the_signatures_of_the_contract(method: str) -> None:
     inspect.signature(NEUTRAL[method]).bind(*ANSWERS[method][0], **ANSWERS[method][1])
 
 
-class TestTolerantStore(StoreContract, SubsecondExpiry, Counting, CullingByUse):
+class TestTolerantStore(StoreContract, Entries, SubsecondExpiry, Counting, CullingByUse):
     """While the server is in order, nothing is different."""
 
     @pytest.fixture

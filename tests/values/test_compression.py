@@ -42,7 +42,7 @@ class TestInstalled:
         packed = one.compress(PAGE)
         for damaged in (b"", b"\xff" * 20, packed[:1], packed[: len(packed) // 2], packed[:-1], packed + b"x"):
             with pytest.raises(Unreadable, match=f"compressed with {name}"):
-                Codec().loads(bytes((one.id << 1,)) + damaged)
+                Codec().loads(bytes((one.id << 1,)) + damaged, b"key")
 
     def test_limit(self, name: str) -> None:
         one = COMPRESSIONS[name]

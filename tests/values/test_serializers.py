@@ -179,7 +179,7 @@ class TestMessagePack:
     )
     def test_damage_raises(self, data: bytes) -> None:
         with pytest.raises(Unreadable, match="damaged msgpack"):
-            Codec(serializer=MessagePack).loads(b"\x20" + data)
+            Codec(serializer=MessagePack).loads(b"\x20" + data, b"key")
 
     def test_registered_once(self) -> None:
         with pytest.raises(Misconfigured, match="already keeps tuple as extension 1"):

@@ -1,0 +1,1 @@
+"""The inspector below the frameworks."""
