@@ -38,7 +38,7 @@ lint: $(VENV)/.ready ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, flask, sessions, stampede, patterns, server, client or disk)
+bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, flask, sessions, stampede, patterns, server, client, tyrant or disk)
 	$(BIN)/python -m bench $(ARGS)
 
 # pip reads dependency groups itself only since 25.1; the interpreter reads them everywhere.

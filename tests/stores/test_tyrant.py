@@ -158,6 +158,17 @@ def test_a_server_may_be_started_again_with_the_script_and_without(start: START,
         store.close()
 
 
+@pytest.mark.parametrize("kind", TYRANT_KINDS)
+def test_nobody_notices_that_a_server_was_started_again(kind: str) -> None:
+    """A connection in the pool is broken then, and the first exchange of a change may be sent twice."""
+    with running(kind, databases=["*"]) as address:
+        store = TyrantStore(Host(PoolOptions(address)))
+        assert store.incr(b"k", 1, initial=0) == 1
+    with running(kind, address=address, databases=["*"]):
+        assert store.incr(b"k", 1, initial=5) == 6
+        store.close()
+
+
 class Counted(Host):
     """Counts its exchanges."""
 

@@ -231,7 +231,8 @@ def _limit(request: Request, words: list[bytes]) -> None:
 
 
 def _get(request: Request, words: list[bytes]) -> None:
-    request.gets, request.columns = True, words or request.columns
+    request.gets = True
+    request.columns = [*request.columns, *words]
 
 
 def _mark(name: str) -> Callable[[Request, list[bytes]], None]:

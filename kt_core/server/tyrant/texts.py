@@ -60,10 +60,10 @@ def _pack_ber(number: int) -> bytes:
     return bytes(reversed(digits))
 
 
-def unpack(form: bytes, data: bytes) -> list[float]:
-    """Return the numbers in bytes."""
+def unpack(form: bytes, data: bytes | None = None) -> list[float]:
+    """Return the numbers in bytes; of a record that there is not, none."""
     found: list[float] = []
-    at = 0
+    data, at = data or b"", 0
     for letter in _items(form, len(data)):
         if letter == "w":
             number, at = _unpack_ber(data, at)

@@ -114,14 +114,14 @@ def ordered(keys: SearchStrategy[bytes]) -> Requests:
 
 
 def intervals() -> Requests:
-    """The same for numbers."""
+    """The same for numbers; of a range that begins at none, the original's answer depends on what was before."""
     ends = st.sampled_from([b"1", b"3", b"40", b"min", b"max", b"x", b""])
     texts = st.tuples(st.sampled_from([b"[", b"("]), ends, ends, st.sampled_from([b"]", b")"])).map(
         lambda parts: b"%b%b,%b%b" % parts
     )
     return st.one_of(
         st.builds(tt.FwmKeys, texts | st.just(b""), LIMITS),
-        _misc("range", IDS, NUMBERS, ends),
+        _misc("range", st.sampled_from([b"1", b"3", b"40", b"min", b"max"]), NUMBERS, ends),
         _misc("regex", st.sampled_from([b"1", b"^4", b"("]), NUMBERS),
     )
 

@@ -17,6 +17,7 @@ def test_formats_repeat() -> None:
     assert texts.pack(b"n2N*", [1, 2, 3, 4]) == bytes.fromhex("000100020000000300000004")
     assert texts.unpack(b"n2N*", bytes.fromhex("000100020000000300000004")) == [1, 2, 3, 4]
     assert texts.unpack(b"n*", b"\0\1\0") == [1]
+    assert texts.unpack(b"w*", None) == []
     assert texts.pack(b"n", []) == texts.pack(b"", [1]) == b""
 
 
