@@ -76,9 +76,10 @@ class KTCache(BaseCache):
         self._head = _encoded(key_prefix) if isinstance(key_prefix, str) and key_prefix[:1] not in ("", "\0") else None
         self._signing_keys = [key.encode() if isinstance(key, str) else key for key in secret_keys]
         self.options = Options.parse(location, options, default_name="")
+        self.serializer = self.options.serializer
+        # Opened last: what is misconfigured leaves no database behind.
         self.store = open_store(self.options, clock=self.clock)
         self._get = self.store.get
-        self.serializer = self.options.serializer
 
     @classmethod
     def factory(

@@ -253,18 +253,16 @@ def _open(app: Flask) -> _Place:
         raise Misconfigured("SESSION_KT_OPTIONS: sessions are serialized as SESSION_KT_SERIALIZER says")
     parsed = Options.parse(settings["SESSION_KT_LOCATION"], options, default_name=database_of(app))
     store_options = options_of_sessions(parsed, {str(name).lower() for name in options})
-    store = open_store(store_options)
     prefix = str(settings["SESSION_KT_KEY_PREFIX"])
     codec = store_options.codec(lambda: _secrets(app, "the option sign"))
+    form = _form(app, settings["SESSION_KT_SERIALIZER"], settings["SESSION_KT_USER_KEY"])
+    conflict = choose(CONFLICTS, settings["SESSION_KT_ON_CONFLICT"], "way to deal with conflicts")
     signer = None
     if settings["SESSION_KT_SIGN_IDS"]:
         signer = Signer(_secrets(app, "SESSION_KT_SIGN_IDS")[::-1], salt=_SALT)
+    # Opened last: what is misconfigured leaves no database behind.
     return _Place(
-        store,
-        Sessions(codec, lambda sid: f"{prefix}{sid}".encode()),
-        _form(app, settings["SESSION_KT_SERIALIZER"], settings["SESSION_KT_USER_KEY"]),
-        choose(CONFLICTS, settings["SESSION_KT_ON_CONFLICT"], "way to deal with conflicts"),
-        signer,
+        open_store(store_options), Sessions(codec, lambda sid: f"{prefix}{sid}".encode()), form, conflict, signer
     )
 
 

@@ -17,6 +17,7 @@ from cachelib.serializers import JSONSerializer
 from markupsafe import Markup
 
 from kt_cache.flask import KTCache
+from kt_cache.flask.application import database_of
 from kt_core.errors import ConnectionFailed, InvalidInput, KTError, Misconfigured
 from tests.adapters.conftest import SERVERS
 from tests.clock import Clock
@@ -283,13 +284,9 @@ class TestSettings:
         assert flask_cache(SECRET_KEY="a", **config).get("k") == {1}
         assert flask_cache(SECRET_KEY="b", **config).get("k") is None
 
-    def test_applications_share_by_default_no_database(self) -> None:
-        one, other = flask.Flask("one"), flask.Flask("other")
-        places = set()
-        for app in (one, other):
-            cache = flask_caching.Cache(app, config={"CACHE_TYPE": "kt_cache.flask.KTCache"})
-            places.add(app.extensions["cache"][cache].stats().location)
-        assert len(places) == 2
+    def test_applications_share_by_default_no_database(self, tmp_path: Path) -> None:
+        apps = [flask.Flask("one"), flask.Flask("other"), flask.Flask("one", root_path=str(tmp_path))]
+        assert len({database_of(app) for app in apps}) == 3
 
     @pytest.mark.parametrize(
         ("config", "words"),

@@ -484,9 +484,10 @@ class TestBadDays:
             ({"SESSION_KT_LOCATION": "redis://x"}, "redis"),
         ],
     )
-    def test_mistakes_say_what_to_write(self, config: dict[str, Any], words: str) -> None:
+    def test_mistakes_say_what_to_write(self, config: dict[str, Any], words: str, tmp_path: Path) -> None:
         with pytest.raises(Misconfigured, match=words):
-            application(**{"SESSION_KT_LOCATION": "embedded://kt-cache-tests-of-mistakes", **config})
+            application(**{"SESSION_KT_LOCATION": f"embedded://{tmp_path}/place", **config})
+        assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize("config", [{"SESSION_KT_SIGN_IDS": True}, {"SESSION_KT_OPTIONS": {"sign": True}}])
     def test_signing_needs_a_key(self, config: dict[str, Any], tmp_path: Path) -> None:
