@@ -19,6 +19,7 @@ from django.core.management import call_command
 from bench import calls, charts
 from bench.backends import KTCACHE, KTCACHE_SOCKET, NOWHERE, REDIS_CACHE, Peer
 from bench.calls import Batch, Operation, Samples
+from bench.client import FULL, QUICK
 from bench.disk import LASTING_TEMPORARY
 from bench.report import Report, Setting, left_out, medians, ratios, table
 
@@ -35,18 +36,6 @@ DATA: dict[str, Any] = {
     "seen": 0,
     "theme": "dark",
 }
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much a run measures."""
-
-    rounds: int
-    batch_seconds: float
-
-
-FULL = Extent(100, 0.005)
-QUICK = Extent(15, 0.003)
 
 
 @dataclass(frozen=True)

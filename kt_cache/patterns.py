@@ -23,6 +23,11 @@ class Pattern(NamedTuple):
     fits: Callable[[str], object] | None
     fits_encoded: Callable[[bytes], object] | None = None
 
+    @property
+    def beginning(self) -> bytes:
+        """The prefix as a store has it."""
+        return self.prefix.encode("utf-8", "surrogatepass")
+
     def among(self, keys: Iterator[bytes]) -> Iterator[bytes]:
         """Return the keys in UTF-8 without most of those that do not fit, which takes less than to decode them."""
         return keys if self.fits_encoded is None else filter(self.fits_encoded, keys)

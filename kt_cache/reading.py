@@ -7,7 +7,7 @@ no longer. The log tells of each kind once. What is only stale stays.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kt_cache.flows import Encoded, Flow, call
@@ -45,6 +45,7 @@ class Values:
 
     def __init__(self, codec: Codec, clock: Callable[[], float]) -> None:
         self._codec = codec
+        self._loads = codec.loads
         self._clock = clock
 
     def stored_form(self, value: object, key: bytes, terms: Terms | None = None) -> Flow[Value]:
@@ -69,9 +70,27 @@ class Values:
     def open(self, key: bytes, stored: Value) -> Flow[Found | None]:
         """Return the value that is stored, stale or not; None if it does not hold."""
         try:
-            return Found(self._codec.loads(stored, key), stored)
+            return Found(self._loads(stored, key), stored)
         except Unreadable as error:
             return (yield from self.settle([Problem(key, stored, error)])).get(key)
+
+    def read(
+        self, made: Mapping[Any, bytes], found: Mapping[bytes, Value]
+    ) -> tuple[dict[Any, Any], list[Problem] | None]:
+        """Return the values found under keys, and those that are not simply there; None if there are no such ones."""
+        loads = self._loads
+        try:
+            return {key: loads(found[stored], stored) for key, stored in made.items() if stored in found}, None
+        except Unreadable:
+            values: dict[Any, Any] = {}
+            problems = []
+            for key, stored in made.items():
+                if stored in found:
+                    try:
+                        values[key] = loads(found[stored], stored)
+                    except Unreadable as error:
+                        problems.append(Problem(stored, found[stored], error))
+            return values, problems
 
     def settle(self, problems: Iterable[Problem]) -> Flow[dict[bytes, Found]]:
         """Return those of the values that can be read after all, since their terms hold."""

@@ -120,19 +120,30 @@ class Sessions:
         return record if (yield call("add", key, record.stored, age)) else None
 
     def save(
-        self, session: str, known: Record, data: Data, form: Form, *, conflict: str = "overwrite"
+        self,
+        session: str,
+        known: Record,
+        data: Data,
+        form: Form,
+        *,
+        conflict: str = "overwrite",
+        is_young: bool = False,
     ) -> Flow[Record | None]:
         """Store a session that was loaded as `known`, and return its record; None if it has been deleted meanwhile.
 
-        Where nothing has changed, what is stored lives on. An age that is over deletes it. `conflict` is one of
-        `CONFLICTS`; of a merged session `data` is updated to what is stored.
+        Where nothing has changed, what is stored lives on: for its age from now, or if it `is_young` as it is. An age
+        that is over deletes it. `conflict` is one of `CONFLICTS`; of a merged session `data` is updated to what is
+        stored.
         """
         key = self.key(session)
         while True:
             content, user, age = yield from _described(data, form)
+            is_same = (user, content) == (known.user, known.data)
+            if is_same and is_young:
+                return known
             if age <= 0:
                 return known if (yield from self.delete(session)) else None
-            if (user, content) == (known.user, known.data):
+            if is_same:
                 return (yield from self._refresh(session, known, age))
             end = yield from self._enter(session, user, age, known.entry_end if user == known.user else 0)
             record = self._made(key, user, end, content)

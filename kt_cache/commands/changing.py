@@ -6,17 +6,16 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from kt_cache.commands.target import Site, Target
+from kt_cache.deleting import delete_each
 from kt_cache.options import EmbeddedOptions
 from kt_cache.terminal import CommandFailed, Terminal
 from kt_cache.warming import Visitor, read_targets, visit_all
 from kt_core.server import command as server
 
-_BATCH: Final = 1000  # keys that are deleted at once
 _CACHED: Final = {True: "cached", False: "made", None: ""}
 
 
@@ -49,8 +48,8 @@ def clear(site: Site, target: Target, given: argparse.Namespace, terminal: Termi
 
 def _delete_all(target: Target, keys: Iterator[bytes], count: int, terminal: Terminal) -> int:
     deleted = 0
-    while batch := list(islice(keys, _BATCH)):
-        deleted += target.store.delete_many(batch)
+    for number in delete_each(target.store, keys):
+        deleted += number
         terminal.progress(deleted, count)
     terminal.end()
     return deleted

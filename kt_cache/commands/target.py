@@ -41,16 +41,12 @@ class Target:
     def fitting(self, glob: str) -> Iterator[bytes]:
         """Yield the stored keys that fit a glob."""
         pattern = self.compile(glob)
-        return (key for key in pattern.among(self.store.iter_keys(_beginning(pattern))) if _has(pattern, key))
+        return (key for key in pattern.among(self.store.iter_keys(pattern.beginning)) if _has(pattern, key))
 
     def entries(self, glob: str) -> Iterator[Entry]:
         """Yield what is known of the records whose keys fit a glob."""
         pattern = self.compile(glob)
-        return (each for each in self.store.iter_entries(_beginning(pattern)) if _has(pattern, each.key))
-
-
-def _beginning(pattern: Pattern) -> bytes:
-    return pattern.prefix.encode("utf-8", "surrogatepass")
+        return (each for each in self.store.iter_entries(pattern.beginning) if _has(pattern, each.key))
 
 
 def _has(pattern: Pattern, key: bytes) -> bool:

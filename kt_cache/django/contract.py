@@ -286,33 +286,16 @@ class Contract(Base):
         """Return the values of those keys that have one."""
         made = self._keys(keys, version)
         found = self._store.get_many(made.values())
-        values, problems = self._read(made, found)
+        values, problems = self._values.read(made, found)
         return values if not problems else _all_fresh(made, values, self._drive(self._values.settle(problems)))
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         made = self._keys(keys, version)
         found = await self._store.aget_many(made.values())
-        values, problems = self._read(made, found)
+        values, problems = self._values.read(made, found)
         if not problems:
             return values
         return _all_fresh(made, values, await self._adrive(self._values.settle(problems)))
-
-    def _read(
-        self, made: Mapping[Any, bytes], found: Mapping[bytes, Value]
-    ) -> tuple[dict[Any, Any], list[Problem] | None]:
-        loads = self._loads
-        try:
-            return {key: loads(found[stored], stored) for key, stored in made.items() if stored in found}, None
-        except Unreadable:
-            values: dict[Any, Any] = {}
-            problems = []
-            for key, stored in made.items():
-                if stored in found:
-                    try:
-                        values[key] = loads(found[stored], stored)
-                    except Unreadable as error:
-                        problems.append(Problem(stored, found[stored], error))
-            return values, problems
 
     def set_many(
         self,

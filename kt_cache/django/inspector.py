@@ -19,7 +19,8 @@ from django.middleware.csrf import get_token
 from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_protect
 
-from kt_cache.django.cache import KTCache, get_cache
+from kt_cache.django.cache import get_cache
+from kt_cache.django.entries import our_entries
 from kt_cache.inspector import Access, Request, Site, Subject, describe, respond
 from kt_core.errors import Misconfigured
 
@@ -41,7 +42,7 @@ def inspector(request: HttpRequest, path: str) -> HttpResponse:
         hidden={"csrfmiddlewaretoken": get_token(request)},
         matches=request.headers.get("If-None-Match", ""),
     )
-    answer = respond(asked, Site(_names(), _open), _access(request))
+    answer = respond(asked, Site(list(our_entries()), _open), _access(request))
     return HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
 
 
@@ -69,18 +70,6 @@ def _permission(setting: str) -> Callable[[HttpRequest], bool]:
     if not callable(chosen):
         raise ImproperlyConfigured(f"{setting} is {chosen!r}: name a function of the request that returns a bool")
     return lambda request: bool(chosen(request))
-
-
-def _names() -> list[str]:
-    return [alias for alias, entry in settings.CACHES.items() if _is_ours(entry.get("BACKEND", ""))]
-
-
-def _is_ours(backend: str) -> bool:
-    try:
-        kind = import_string(backend)
-    except ImportError:
-        return False
-    return isinstance(kind, type) and issubclass(kind, KTCache)
 
 
 def _open(alias: str) -> Subject:

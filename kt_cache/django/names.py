@@ -7,18 +7,16 @@ meanwhile may be met or missed.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from django.core.cache.backends.base import BaseCache
 from django.utils.module_loading import import_string
 
+from kt_cache.deleting import BATCH, delete_each
 from kt_cache.django.contract import Contract
 from kt_cache.patterns import Pattern, compile_glob, escape_glob
 from kt_cache.reserved import kind_of
 from kt_core.errors import NotSupported
-
-_BATCH = 1000  # keys that are deleted at once
 
 
 class Names(Contract):
@@ -56,16 +54,12 @@ class Names(Contract):
     ) -> int:
         """Delete the values whose keys fit a glob; return how many. `itersize` are deleted at once."""
         fitting = map(_encode, self._fitting(self._pattern(pattern, version, prefix)))
-        size = itersize or _BATCH
-        deleted = 0
-        while batch := list(islice(fitting, size)):
-            deleted += self._store.delete_many(batch)
-        return deleted
+        return sum(delete_each(self._store, fitting, itersize or BATCH))
 
     async def adelete_pattern(
         self, pattern: str, version: int | None = None, prefix: str | None = None, itersize: int | None = None
     ) -> int:
-        size = itersize or _BATCH
+        size = itersize or BATCH
         batch: list[bytes] = []
         deleted = 0
         async for made in self._afitting(self._pattern(pattern, version, prefix)):
@@ -106,12 +100,15 @@ class Names(Contract):
         return compile_glob(self.key_func(glob, escape_glob(own), number))
 
     def _fitting(self, pattern: Pattern) -> Iterator[str]:
-        for key in pattern.among(self._store.iter_keys(_encode(pattern.prefix))):
+        for key in pattern.among(self._store.iter_keys(pattern.beginning)):
             if (made := _decode(key)) is not None and (pattern.fits is None or pattern.fits(made)):
                 yield made
 
     async def _afitting(self, pattern: Pattern) -> AsyncIterator[str]:
-        async for key in self._store.aiter_keys(_encode(pattern.prefix)):
+        fits_encoded = pattern.fits_encoded
+        async for key in self._store.aiter_keys(pattern.beginning):
+            if fits_encoded is not None and not fits_encoded(key):
+                continue
             if (made := _decode(key)) is not None and (pattern.fits is None or pattern.fits(made)):
                 yield made
 

@@ -180,15 +180,8 @@ class KTCache(BaseCache):
     def get_dict(self, *keys: str) -> dict[str, Any]:
         """Return the values by their keys, None where there is none."""
         made = self._keys(keys)
-        found = self.store.get_many(made.values())
-        values: dict[str, Any] = dict.fromkeys(keys)
-        problems = []
-        for key, stored in made.items():
-            if stored in found:
-                try:
-                    values[key] = self._loads(found[stored], stored)
-                except Unreadable as error:
-                    problems.append(Problem(stored, found[stored], error))
+        found, problems = self._values.read(made, self.store.get_many(made.values()))
+        values: dict[str, Any] = dict.fromkeys(keys) | found
         if problems:
             settled = self._settled(problems)
             values |= {key: settled[stored] for key, stored in made.items() if stored in settled}

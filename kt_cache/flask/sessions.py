@@ -45,7 +45,7 @@ T = TypeVar("T")
 _logger = logging.getLogger("kt_cache.sessions")
 _likely = re.compile("[A-Za-z0-9_-]{43}").fullmatch
 _ID_BYTES = 32
-_FRESH = 0.99  # of its lifetime: a session that has more of it left is not worth a write
+_YOUNG = 0.99  # of its lifetime: a session that has more of it left is not worth a write
 _SALT = "kt_cache.flask.sessions"
 
 
@@ -172,8 +172,11 @@ class KTSessionInterface(SessionInterface):
             new = secrets.token_urlsafe(_ID_BYTES)
             session.record = drive(place.sessions.cycle(cast(str, session.sid), new, data, form), place.store)
             session.sid = new
-        elif session.left < _FRESH * form.age(data) or form.dumps(data) != known.data:
-            saving = place.sessions.save(cast(str, session.sid), known, data, form, conflict=place.conflict)
+        else:
+            is_young = session.left >= _YOUNG * form.age(data)
+            saving = place.sessions.save(
+                cast(str, session.sid), known, data, form, conflict=place.conflict, is_young=is_young
+            )
             session.record = drive(saving, place.store)
         return session.record is not None
 

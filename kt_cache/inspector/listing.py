@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
+from kt_cache.deleting import delete_each
 from kt_cache.patterns import compile_glob
 from kt_cache.reserved import kind_of
 from kt_cache.stores import Entry, Store
@@ -16,7 +17,6 @@ PER_PAGE: Final = 50
 MOST_LOOKED_AT: Final = 200_000
 MOST_SECONDS: Final = 3.0
 
-_BATCH = 1000  # keys that are deleted at once
 _GLOB = re.compile(r"[*?\[\]\\]")
 
 
@@ -61,8 +61,7 @@ def select(text: str, own: bool = False) -> Selection:
     if not _GLOB.search(text):
         return Selection(text.encode("utf-8", "surrogatepass"), None, own)
     pattern = compile_glob(text)
-    fits = pattern.fits
-    return Selection(pattern.prefix.encode("utf-8", "surrogatepass"), fits, own)
+    return Selection(pattern.beginning, pattern.fits, own)
 
 
 def list_page(store: Store, selection: Selection, number: int, timer: Callable[[], float] = time.monotonic) -> Page:
@@ -87,10 +86,7 @@ def delete(store: Store, selection: Selection) -> int:
     if selection.is_prefix:
         return store.clear_prefix(selection.prefix)
     keys = (key for key in store.iter_keys(selection.prefix) if selection.has(key))
-    deleted = 0
-    while batch := list(islice(keys, _BATCH)):
-        deleted += store.delete_many(batch)
-    return deleted
+    return sum(delete_each(store, keys))
 
 
 class _Walk:

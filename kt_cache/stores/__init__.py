@@ -12,11 +12,9 @@ from kt_cache.options import EmbeddedOptions, KyotoOptions, Options, TyrantOptio
 from kt_cache.stores.base import KEEP, AsyncStore, Entry, Keep, Stats, Store, Value
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_cache.stores.hosts import Breaker, Host
-from kt_cache.stores.kyoto import KyotoStore
 from kt_cache.stores.replicas import ReplicatedStore
 from kt_cache.stores.routing import RoutedStore
 from kt_cache.stores.tolerant import TolerantStore
-from kt_cache.stores.tyrant import TyrantStore
 from kt_cache.stores.wrapper import Member, Wrapper
 from kt_core.database import Database, Environment, resolve
 from kt_core.transport import Address
@@ -45,11 +43,18 @@ def _embedded(options: EmbeddedOptions, tolerant: bool, clock: Clock) -> AsyncSt
     return EmbeddedStore(Database(Environment.open(directory, of_database, clock=clock), options.database))
 
 
+# Imported when there is a server to talk to: a project whose records are in its processes needs neither client.
+
+
 def _kyoto(options: KyotoOptions, host: Host, clock: Clock) -> AsyncStore:
+    from kt_cache.stores.kyoto import KyotoStore
+
     return KyotoStore(host, options.database, clock=clock)
 
 
 def _tyrant(options: TyrantOptions, host: Host, clock: Clock) -> AsyncStore:
+    from kt_cache.stores.tyrant import TyrantStore
+
     return TyrantStore(host, options.timeout, clock=clock)
 
 

@@ -11,8 +11,8 @@ from enum import Enum
 from struct import Struct
 from typing import Final, NamedTuple
 
-from kt_cache.stores.base import Value
-from kt_core.number import INTEGER, INTEGER_MAX, INTEGER_MIN
+from kt_cache.stores.forms import COUNTERS, to_integer
+from kt_core.number import INTEGER
 
 HEADER: Final = Struct(">Q")
 NEVER: Final = (1 << 64) - 1
@@ -22,7 +22,6 @@ LAST: Final = 1 << 53
 
 _DELTA: Final = 9  # bytes: with one more than a counter has, no sum of two goes round
 _LARGEST: Final = 1 << 65
-_COUNTERS: Final = range(INTEGER_MIN, INTEGER_MAX + 1)
 
 
 class Action(Enum):
@@ -100,7 +99,7 @@ class Edit(NamedTuple):
                 return seen, None
             case Action.ADD if len(payload) == INTEGER.size:
                 total = to_integer(payload) + to_integer(self.payload)
-                if total in _COUNTERS:
+                if total in COUNTERS:
                     return seen, header + INTEGER.pack(total)
         return seen, record
 
@@ -115,21 +114,6 @@ def expiry_of(record: bytes) -> int:
     return int.from_bytes(record[: HEADER.size], "big")
 
 
-def to_payload(value: Value) -> bytes:
-    """Return the payload of a value."""
-    return value if isinstance(value, bytes) else INTEGER.pack(value)
-
-
-def to_value(payload: bytes) -> Value:
-    """Return the value of a payload: eight bytes are a counter."""
-    return payload if len(payload) != INTEGER.size else to_integer(payload)
-
-
 def to_delta(number: int) -> bytes:
     """Return the payload of an edit that adds a number; one that is too much for any counter may as well be less."""
     return max(-_LARGEST, min(number, _LARGEST)).to_bytes(_DELTA, "big", signed=True)
-
-
-def to_integer(payload: bytes) -> int:
-    """Return the number that a counter or a delta is."""
-    return int.from_bytes(payload, "big", signed=True)

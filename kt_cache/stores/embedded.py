@@ -10,9 +10,10 @@ from itertools import islice
 from typing import ParamSpec, TypeVar
 
 from kt_cache.stores.base import Entry, Keep, Stats, Value
+from kt_cache.stores.forms import refuse_nan, to_bytes, to_value
 from kt_core.database import NEVER, Database, Origin
 from kt_core.database.batch import Change
-from kt_core.errors import CounterOverflow, InvalidInput, KTError, NotACounter, StoreFull
+from kt_core.errors import CounterOverflow, KTError, NotACounter, StoreFull
 from kt_core.number import INTEGER
 
 logger = logging.getLogger("kt_cache.stores")
@@ -50,7 +51,7 @@ class EmbeddedStore:
     def get_with_ttl(self, key: bytes) -> tuple[Value, float] | None:
         """Return the value and the seconds it has left, infinity if it never expires; None if there is none."""
         found = self._database.find(key)
-        return None if found is None else (_to_value(found[0]), self._left(found[1]))
+        return None if found is None else (to_value(found[0]), self._left(found[1]))
 
     def get_many(self, keys: Iterable[bytes]) -> dict[bytes, Value]:
         """Return the values of those keys that have one."""
@@ -66,7 +67,7 @@ class EmbeddedStore:
         if not expiry:
             self.delete(key)
             return True
-        return self._set_or_drop(key, _to_bytes(value), expiry)
+        return self._set_or_drop(key, to_bytes(value), expiry)
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> list[bytes]:
         """Store many values; return the keys that could not be stored."""
@@ -87,7 +88,7 @@ class EmbeddedStore:
         if not expiry:
             return not self.exists(key)
         try:
-            return self._database.add(key, _to_bytes(value), expiry)
+            return self._database.add(key, to_bytes(value), expiry)
         except StoreFull as error:
             self._drop([key], error)
             return not self._environment.bypassed  # nobody has a lock that cannot be kept
@@ -98,7 +99,7 @@ class EmbeddedStore:
         if not expiry:
             return self.delete(key)
         try:
-            return self._database.replace(key, _to_bytes(value), expiry)
+            return self._database.replace(key, to_bytes(value), expiry)
         except StoreFull as error:
             return self._drop([key], error) > 0
 
@@ -123,7 +124,7 @@ class EmbeddedStore:
         except StoreFull as error:
             self._cannot_delete(error)
             return None
-        return _to_value(record.value) if record is not None else None
+        return to_value(record.value) if record is not None else None
 
     def touch(self, key: bytes, timeout: float | None) -> bool:
         """Give a record another timeout; tell whether there was one."""
@@ -185,9 +186,9 @@ class EmbeddedStore:
         """Put `new` in the place of `old`, None standing for no record; tell whether `old` was there."""
         keep = isinstance(timeout, Keep)
         expiry = NEVER if isinstance(timeout, Keep) else self._expiry(timeout)
-        wanted = None if new is None or not expiry else _to_bytes(new)
+        wanted = None if new is None or not expiry else to_bytes(new)
         try:
-            return self._database.cas(key, None if old is None else _to_bytes(old), wanted, expiry, keep_expiry=keep)
+            return self._database.cas(key, None if old is None else to_bytes(old), wanted, expiry, keep_expiry=keep)
         except StoreFull as error:
             self._drop([key], error)
             return False
@@ -384,8 +385,7 @@ class EmbeddedStore:
         if timeout < _AGES:
             # Rounded down: nothing outlives its timeout, and whoever sleeps exactly as long finds it gone.
             return int((self._clock() + timeout) * 1000)
-        if timeout != timeout:
-            raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
+        refuse_nan(timeout)
         return NEVER
 
     def _left(self, expiry: int) -> float:
@@ -413,11 +413,3 @@ class EmbeddedStore:
             raise error
         self._environment.enter_bypass()
         return 0
-
-
-def _to_bytes(value: Value) -> bytes:
-    return value if isinstance(value, bytes) else INTEGER.pack(value)
-
-
-def _to_value(data: bytes) -> Value:
-    return data if len(data) != _COUNTER_SIZE else int.from_bytes(data, "big", signed=True)

@@ -8,12 +8,13 @@ is tried until nobody was faster. Source: the Kyoto Tycoon protocol reference, s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Final, TypeVar
 
 from kt_cache.stores.base import Entry, Keep, Stats, Value
-from kt_core.errors import CounterOverflow, InvalidInput, KTError, NotACounter, ServerError
+from kt_cache.stores.forms import COUNTERS, overflow, parts, refuse_nan, to_bytes, to_value
+from kt_core.errors import CounterOverflow, KTError, NotACounter, ServerError
 from kt_core.kyoto import operations as ops
 from kt_core.number import INTEGER, INTEGER_MAX, INTEGER_MIN, decode_integer
 from kt_core.wire.exchange import Flow, Op
@@ -22,7 +23,6 @@ from kt_core.wire.kt_binary import NEVER_XT, XT_MAX
 T = TypeVar("T")
 S = TypeVar("S")
 
-_COUNTERS: Final = range(INTEGER_MIN, INTEGER_MAX + 1)
 # The sum of two of these is a counter, and not the smallest one: the server goes round without a word, and answers
 # with the smallest number as if it had failed.
 _HALF: Final = range(INTEGER_MIN // 2 + 1, INTEGER_MAX // 2 + 1)
@@ -50,7 +50,7 @@ class Exchanges:
         return ops.get(self._db, key, _found)
 
     def get_with_ttl(self, key: bytes) -> Op[tuple[Value, float] | None]:
-        return ops.get(self._db, key, lambda found: found and (_to_value(found.value), self._seconds(found.xt)))
+        return ops.get(self._db, key, lambda found: found and (to_value(found.value), self._seconds(found.xt)))
 
     def get_many(self, keys: Iterable[bytes]) -> Op[dict[bytes, Value]]:
         return ops.fetch(self._db, list(keys), _values)
@@ -59,13 +59,13 @@ class Exchanges:
         xt = _relative(timeout)
         if not xt:
             return self.delete(key).then(lambda deleted: True)
-        return ops.put(self._db, key, _to_bytes(value), xt).then(lambda stored: self._stored(stored, 1, True))
+        return ops.put(self._db, key, to_bytes(value), xt).then(lambda stored: self._stored(stored, 1, True))
 
     def set_many(self, items: Mapping[bytes, Value], timeout: float | None) -> Op[list[bytes]]:
         xt = _relative(timeout)
         if not xt:
             return self.delete_many(items).then(lambda count: [])
-        records = [(self._db, key, _to_bytes(value), xt) for key, value in items.items()]
+        records = [(self._db, key, to_bytes(value), xt) for key, value in items.items()]
         return ops.set_bulk(records).then(lambda stored: self._stored(stored, len(records), []))
 
     def _stored(self, stored: int, given: int, result: T) -> T:
@@ -88,11 +88,11 @@ class Exchanges:
         xt = _relative(timeout)
         if not xt:
             return ops.check(self._db, key).then(lambda found: found is None)
-        return ops.add(self._db, key, _to_bytes(value), xt)
+        return ops.add(self._db, key, to_bytes(value), xt)
 
     def replace(self, key: bytes, value: Value, timeout: float | None) -> Op[bool]:
         xt = _relative(timeout)
-        return ops.replace(self._db, key, _to_bytes(value), xt) if xt else self.delete(key)
+        return ops.replace(self._db, key, to_bytes(value), xt) if xt else self.delete(key)
 
     def exists(self, key: bytes) -> Op[bool]:
         return ops.check(self._db, key).then(lambda found: found is not None)
@@ -100,8 +100,8 @@ class Exchanges:
     def compare_and_set(
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None
     ) -> Flow[bool]:
-        before = None if old is None else _to_bytes(old)
-        after = None if new is None else _to_bytes(new)
+        before = None if old is None else to_bytes(old)
+        after = None if new is None else to_bytes(new)
         if isinstance(timeout, Keep):
             return self._put_and_keep(key, before, after)
         xt = _relative(timeout)
@@ -123,7 +123,7 @@ class Exchanges:
         return self._touch(key, xt) if xt else _once(self.delete(key))
 
     def expire_at(self, key: bytes, when: float) -> Flow[bool]:
-        _refuse_nan(when)
+        refuse_nan(when)
         if when <= self._clock():
             return _once(self.delete(key))
         return self._touch(key, -int(when) if when < XT_MAX else NEVER_XT)
@@ -137,7 +137,7 @@ class Exchanges:
     def touch_many(self, keys: Iterable[bytes], timeout: float | None) -> Flow[list[bytes]]:
         xt = _relative(timeout)
         touched: list[bytes] = []
-        for part in _parts(keys):
+        for part in parts(keys, _TOGETHER):
             if xt:
                 found = yield ops.get_bulk([(self._db, key) for key in part])
                 touches = [ops.cas(self._db, key, value, value, xt) for _, key, value, _ in found]
@@ -155,7 +155,7 @@ class Exchanges:
 
     def ttl_many(self, keys: Iterable[bytes]) -> Flow[dict[bytes, float]]:
         seconds: dict[bytes, float] = {}
-        for part in _parts(keys):
+        for part in parts(keys, _TOGETHER):
             every = yield ops.together([self.ttl(key) for key in part])
             seconds |= {key: left for key, left in zip(part, every, strict=True) if left is not None}
         return seconds
@@ -196,17 +196,17 @@ class Exchanges:
 
     def _sound(self, key: bytes, delta: int, result: int, xt: int) -> Flow[int]:
         """Return the result of an increment, or undo it where others had taken the counter so far that it wrapped."""
-        if result - delta in _COUNTERS:
+        if result - delta in COUNTERS:
             return result
         yield ops.increment(self._db, key, -delta, "try", -xt)
-        raise _overflow(result - delta, delta)
+        raise overflow(result)
 
     def incr_many(
         self, deltas: Mapping[bytes, int], initial: int | None, timeout: float | None
     ) -> Flow[dict[bytes, int | KTError]]:
         xt = _relative(timeout)
         sums: dict[bytes, int | KTError] = {}
-        for part in _parts(deltas):
+        for part in parts(deltas, _TOGETHER):
             found = yield ops.get_bulk([(self._db, key) for key in part])
             plain = {
                 key: record_xt
@@ -255,7 +255,7 @@ class Exchanges:
                 op = walk.send(reply)
             except StopIteration:
                 return
-            for part in _parts(key for key in keys if key not in seen):
+            for part in parts((key for key in keys if key not in seen), _TOGETHER):
                 seen.update(part)
                 every = yield ops.together([ops.check(self._db, key) for key in part])
                 found += [
@@ -321,11 +321,6 @@ class Exchanges:
         )
 
 
-def _parts(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
-    every = list(dict.fromkeys(keys))
-    return (every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER))
-
-
 def _once(op: Op[T]) -> Flow[T]:
     return (yield op)  # type: ignore[no-any-return]
 
@@ -333,30 +328,18 @@ def _once(op: Op[T]) -> Flow[T]:
 # -- values ------------------------------------------------------------------------------------------------
 
 
-def _to_bytes(value: Value) -> bytes:
-    return value if isinstance(value, bytes) else INTEGER.pack(value)
-
-
-def _to_value(data: bytes) -> Value:
-    return data if len(data) != INTEGER.size else int.from_bytes(data, "big", signed=True)
-
-
 def _found(found: ops.Found | None) -> Value | None:
-    return None if found is None else _to_value(found.value)
+    return None if found is None else to_value(found.value)
 
 
 def _values(found: dict[bytes, bytes]) -> dict[bytes, Value]:
-    return {key: _to_value(value) for key, value in found.items()}
+    return {key: to_value(value) for key, value in found.items()}
 
 
 def _sum(number: int, delta: int) -> int:
-    if number + delta not in _COUNTERS:
-        raise _overflow(number, delta)
+    if number + delta not in COUNTERS:
+        raise overflow(number + delta)
     return number + delta
-
-
-def _overflow(number: int, delta: int) -> CounterOverflow:
-    return CounterOverflow(f"the sum {number + delta} does not fit the 64 bits of a counter")
 
 
 # -- expiries ----------------------------------------------------------------------------------------------
@@ -368,13 +351,8 @@ def _relative(timeout: float | None) -> int:
         return NEVER_XT
     if timeout <= 0:
         return 0
-    _refuse_nan(timeout)
+    refuse_nan(timeout)
     return math.ceil(timeout) if timeout < XT_MAX else NEVER_XT
-
-
-def _refuse_nan(seconds: float) -> None:
-    if seconds != seconds:
-        raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
 
 
 # -- what a server says ------------------------------------------------------------------------------------

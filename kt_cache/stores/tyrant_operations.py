@@ -9,7 +9,7 @@ The server knows no expiry, compares nothing and counts in 32 bits. So a record 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from kt_cache.stores.base import Entry, Keep, Stats, Value
@@ -24,20 +24,17 @@ from kt_cache.stores.edits import (
     expiry_of,
     is_over,
     to_delta,
-    to_integer,
-    to_payload,
-    to_value,
 )
+from kt_cache.stores.forms import COUNTERS, overflow, parts, refuse_nan, to_bytes, to_integer, to_value
 from kt_cache.stores.leases import OWN, Leases, Steps, fetch_head
 from kt_cache.stores.reclaiming import RECLAIM, Reclaimer
 from kt_cache.stores.script import Script
-from kt_core.errors import CounterOverflow, InvalidInput, KTError, Misconfigured, NotACounter
-from kt_core.number import INTEGER, INTEGER_MAX, INTEGER_MIN
+from kt_core.errors import KTError, Misconfigured, NotACounter
+from kt_core.number import INTEGER
 from kt_core.tyrant import operations as ops
 from kt_core.tyrant.scan import Scan
 from kt_core.wire.exchange import Flow, Op
 
-_COUNTERS: Final = range(INTEGER_MIN, INTEGER_MAX + 1)
 _DELETE: Final = Edit(Action.DELETE)
 _TOGETHER: Final = 256  # requests that are sent at once
 _RANGE: Final = 64  # records of a walk: their values come along
@@ -100,7 +97,7 @@ class Operations:
 
     def ttl_many(self, keys: Iterable[bytes]) -> Steps[dict[bytes, float]]:
         seconds: dict[bytes, float] = {}
-        for part in _parts(keys):
+        for part in parts(keys, _TOGETHER):
             every = yield ops.together([self.ttl(key) for key in part])
             seconds |= {key: left for key, left in zip(part, every, strict=True) if left is not None}
         return seconds
@@ -140,7 +137,7 @@ class Operations:
         return []
 
     def add(self, key: bytes, value: Value, timeout: float | None) -> Steps[bool]:
-        edit = Edit(Action.NOTHING, absent=_record(to_payload(value), self._expiry(timeout)))
+        edit = Edit(Action.NOTHING, absent=_record(to_bytes(value), self._expiry(timeout)))
         return (yield from self._edit_one(key, edit)).state is State.ABSENT
 
     def replace(self, key: bytes, value: Value, timeout: float | None) -> Steps[bool]:
@@ -165,7 +162,7 @@ class Operations:
         return [key for key, each in seen.items() if each.state is State.THERE]
 
     def expire_at(self, key: bytes, when: float) -> Steps[bool]:
-        _refuse_nan(when)
+        refuse_nan(when)
         if when <= self._clock():
             return self.delete(key)
         return self._there(key, _touch(int(when * 1000) if when * 1000 < LAST else NEVER))
@@ -174,13 +171,13 @@ class Operations:
         self, key: bytes, old: Value | None, new: Value | None, timeout: float | Keep | None
     ) -> Steps[bool]:
         expiry = None if isinstance(timeout, Keep) else self._expiry(timeout)
-        payload = b"" if new is None else to_payload(new)
+        payload = b"" if new is None else to_bytes(new)
         deletes = new is None or expiry == 0
         if old is None:
             made = None if deletes else _record(payload, NEVER if expiry is None else expiry)
             return (yield from self._edit_one(key, Edit(Action.NOTHING, absent=made))).state is State.ABSENT
         action = Action.DELETE if deletes else Action.STORE
-        edit = Edit(action, payload, expiry or None, expected=to_payload(old))
+        edit = Edit(action, payload, expiry or None, expected=to_bytes(old))
         return (yield from self._there(key, edit))
 
     def incr(self, key: bytes, delta: int, initial: int | None, timeout: float | None) -> Steps[int | None]:
@@ -208,7 +205,7 @@ class Operations:
         """Append what is known of the records with the prefix to a list, which may be emptied between any two steps."""
         if not self.is_ordered:
             keys = yield ops.fwm_keys(prefix)
-            for part in _parts(_ours(keys)):
+            for part in parts(_ours(keys), _TOGETHER):
                 asked = [op for key in part for op in (fetch_head(key), ops.vsiz(key))]
                 answers = iter((yield ops.together(asked)))
                 self._append(zip(part, answers, answers, strict=True), found)
@@ -229,7 +226,7 @@ class Operations:
 
     def keys(self, prefix: bytes) -> Steps[list[bytes]]:
         found: list[bytes] = []
-        for part in _parts(_ours((yield ops.fwm_keys(prefix)))):
+        for part in parts(_ours((yield ops.fwm_keys(prefix))), _TOGETHER):
             lives = yield ops.together([self.ttl(key) for key in part])
             found += [key for key, left in zip(part, lives, strict=True) if left is not None]
         return found
@@ -242,7 +239,7 @@ class Operations:
 
     def vacuum(self) -> Steps[None]:
         keys = yield ops.fwm_keys(b"")
-        for part in _parts(_ours(keys)):
+        for part in parts(_ours(keys), _TOGETHER):
             lives = yield ops.together([self.ttl(key) for key in part])
             over = [key for key, left in zip(part, lives, strict=True) if left is None]
             yield from self._leases.edit(dict.fromkeys(over, RECLAIM))
@@ -293,16 +290,11 @@ class Operations:
         """Return the expiry that a timeout asks for; 0 for a timeout that is over."""
         if timeout is None:
             return NEVER
-        _refuse_nan(timeout)
+        refuse_nan(timeout)
         if timeout <= 0:
             return 0
         expiry = self._now() + math.ceil(timeout * 1000) if timeout < LAST / 1000 else NEVER
         return expiry if expiry < LAST else NEVER
-
-
-def _refuse_nan(seconds: float) -> None:
-    if seconds != seconds:
-        raise InvalidInput("a timeout cannot be NaN: write seconds, or None for never")
 
 
 # -- edits -------------------------------------------------------------------------------------------------
@@ -313,7 +305,7 @@ def _record(payload: bytes, expiry: int) -> bytes | None:
 
 
 def _store(value: Value, expiry: int) -> Edit:
-    payload = to_payload(value)
+    payload = to_bytes(value)
     return Edit(Action.STORE, payload, expiry, absent=_record(payload, expiry)) if expiry else _DELETE
 
 
@@ -322,7 +314,7 @@ def _touch(expiry: int) -> Edit:
 
 
 def _add(delta: int, initial: int | None, expiry: int) -> Edit:
-    begins = initial is not None and initial + delta in _COUNTERS
+    begins = initial is not None and initial + delta in COUNTERS
     made = _record(INTEGER.pack(initial + delta), expiry) if initial is not None and begins else None
     return Edit(Action.ADD, to_delta(delta), absent=made, tells=True)
 
@@ -334,7 +326,7 @@ def _sum(begins: int | bytes, delta: int) -> int | KTError:
             return NotACounter(f"the record holds {len(begins)} bytes, not the {INTEGER.size} of a counter")
         begins = to_integer(begins)
     total = begins + delta
-    return total if total in _COUNTERS else CounterOverflow(f"the sum {total} does not fit the 64 bits of a counter")
+    return total if total in COUNTERS else overflow(total)
 
 
 # -- keys --------------------------------------------------------------------------------------------------
@@ -342,8 +334,3 @@ def _sum(begins: int | bytes, delta: int) -> int | KTError:
 
 def _ours(keys: Iterable[bytes]) -> list[bytes]:
     return [key for key in keys if not key.startswith(OWN)]
-
-
-def _parts(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
-    every = list(dict.fromkeys(keys))
-    return (every[start : start + _TOGETHER] for start in range(0, len(every), _TOGETHER))

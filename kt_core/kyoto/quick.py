@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from kt_core.errors import ServerError
 from kt_core.text import decode_text
-from kt_core.wire.exchange import REQUEST_LIMITS, NeedData, Op
+from kt_core.wire.exchange import REQUEST_LIMITS, NeedData, Op, QuickDecoder
 from kt_core.wire.kt_binary import (
     GET_BULK,
     NEVER_XT,
@@ -116,21 +116,11 @@ def refused() -> ServerError:
     return ServerError(500, "the server refused the request; the binary protocol has no words for why")
 
 
-class _Decoder:
-    """Decodes by the general decoder what has not come whole or is not the usual reply."""
-
-    closing = False
-    rest = b""
-    _general: ReplyDecoder[Any] | None = None
+class _Decoder(QuickDecoder):
+    _general_of = ReplyDecoder
 
     def _feed(self, kind: type[Any], data: bytes) -> Any:
-        general = self._general
-        if general is None:
-            general = self._general = ReplyDecoder(kind)
-        reply = general.feed(data)
-        if isinstance(reply, NeedData):  # until then the rest is all that there is, and copied each time
-            return reply
-        self.closing, self.rest = general.closing, general.rest
+        reply = super()._feed(kind, data)
         if isinstance(reply, ErrorReply):
             raise refused()  # here already: the server closes the connection, too
         return reply

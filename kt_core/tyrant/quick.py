@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from kt_core.wire import tt_messages as tt
-from kt_core.wire.exchange import REQUEST_LIMITS, NeedData, Op
+from kt_core.wire.exchange import REQUEST_LIMITS, NeedData, Op, QuickDecoder
 from kt_core.wire.tt_binary import ReplyDecoder, encode_request
 
 T = TypeVar("T")
@@ -42,21 +42,8 @@ def _same(stored: bool) -> bool:
     return stored
 
 
-class _Decoder:
-    """Decodes by the general decoder what has not come whole or is not the usual reply."""
-
-    closing = False
-    rest = b""
-    _general: ReplyDecoder[Any] | None = None
-
-    def _feed(self, kind: type[Any], data: bytes) -> Any:
-        general = self._general
-        if general is None:
-            general = self._general = ReplyDecoder(kind)
-        reply = general.feed(data)
-        if not isinstance(reply, NeedData):  # until then the rest is all that there is, and copied each time
-            self.rest = general.rest
-        return reply
+class _Decoder(QuickDecoder):
+    _general_of = ReplyDecoder
 
 
 class _ValueDecoder(_Decoder):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from kt_core.errors import ProtocolError
 
@@ -66,6 +66,28 @@ class Decoder(Protocol[T_co]):
     @property
     def closing(self) -> bool:
         """Whether the peer ends the connection after this message."""
+
+
+class QuickDecoder:
+    """Lets the protocol's general decoder decode what has not come whole or is not the usual reply.
+
+    A subclass decodes the rest by itself, as long as `_general` is None, and names the general decoder of a kind of
+    reply.
+    """
+
+    closing = False
+    rest = b""
+    _general: Decoder[Any] | None = None
+    _general_of: ClassVar[type[Any]]
+
+    def _feed(self, kind: type[Any], data: bytes) -> Any:
+        general = self._general
+        if general is None:
+            general = self._general = self._general_of(kind)
+        reply = general.feed(data)
+        if not isinstance(reply, NeedData):  # until then the rest is all that there is, and copied each time
+            self.closing, self.rest = general.closing, general.rest
+        return reply
 
 
 class Op(NamedTuple, Generic[T]):

@@ -14,8 +14,6 @@ from kt_core.transport import Address
 from tests.fix_servers import KINDS
 from tests.processes import ROOT
 
-pytest.importorskip("debug_toolbar")
-
 
 @pytest.fixture(scope="module", params=["embedded", *KINDS])
 def report(

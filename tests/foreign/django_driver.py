@@ -13,6 +13,7 @@ import json
 import sys
 import time
 import unittest
+from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
@@ -151,6 +152,11 @@ def run(backend: str, location: str, pattern: str = "*") -> dict[str, Any]:
 
     classes = [generic_tests(suite, backend, location)]
     classes += [framework_tests(suite, name, backend, location) for name in FRAMEWORK]
+    return run_all(classes, pattern)
+
+
+def run_all(classes: Iterable[type[unittest.TestCase]], pattern: str) -> dict[str, Any]:
+    """Run the tests of classes that a pattern fits, on the database that Django makes for tests; return the report."""
     loader = unittest.TestLoader()
     loader.testNamePatterns = [pattern]
     outcomes = Outcomes()

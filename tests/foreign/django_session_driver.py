@@ -17,10 +17,9 @@ from typing import Any
 import django
 from django.conf import settings
 from django.test import SimpleTestCase, override_settings
-from django.test.runner import DiscoverRunner
 from django.utils.module_loading import import_string
 
-from tests.foreign.django_driver import Outcomes
+from tests.foreign.django_driver import run_all
 from tests.foreign.sources import source_of
 
 # How a cache may keep sessions: where it likes to, in its own database, and so that only the project can write them.
@@ -102,18 +101,7 @@ def run(engine: str, location: str, pattern: str = "*") -> dict[str, Any]:
 
     classes = [kind for way in WAYS for kind in store_tests(suite, engine, location, way)]
     classes += [cache_tests(suite, engine, location), middleware_tests(suite, engine, location)]
-    loader = unittest.TestLoader()
-    loader.testNamePatterns = [pattern]
-    outcomes = Outcomes()
-    runner = DiscoverRunner(verbosity=0, interactive=False)
-    runner.setup_test_environment()
-    databases = runner.setup_databases()
-    try:
-        unittest.TestSuite(map(loader.loadTestsFromTestCase, classes)).run(outcomes)
-    finally:
-        runner.teardown_databases(databases)
-        runner.teardown_test_environment()
-    return outcomes.report()
+    return run_all(classes, pattern)
 
 
 if __name__ == "__main__":

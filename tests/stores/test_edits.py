@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kt_cache.stores.edits import HEADER, LAST, NEVER, Action, Edit, Seen, State, is_over, to_delta, to_value
+from kt_cache.stores.edits import HEADER, LAST, NEVER, Action, Edit, Seen, State, is_over, to_delta
+from kt_cache.stores.forms import to_value
 from kt_cache.stores.hosts import Host
 from kt_cache.stores.script import PATH, Script
 from kt_core.errors import ServerError
