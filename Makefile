@@ -6,7 +6,7 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo demo-flask test lint bench fuzz clean
+.PHONY: help demo demo-flask test lint bench fuzz dist clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,7 +38,7 @@ lint: $(VENV)/.ready ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, flask, sessions, stampede, patterns, server, client, tyrant or disk)
+bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, flask, sessions, stampede, patterns, server, client, tyrant, disk, aerospike or replica)
 	$(BIN)/python -m bench $(ARGS)
 
 # pip reads dependency groups itself only since 25.1; the interpreter reads them everywhere.
@@ -47,8 +47,20 @@ $(VENV)/.ready-fuzz: $(VENV)/.ready
 		| xargs $(BIN)/python -m pip install --quiet
 	@touch $@
 
+$(VENV)/.ready-dist: $(VENV)/.ready
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dist"])' \
+		| xargs $(BIN)/python -m pip install --quiet
+	@touch $@
+
+# The time in the archives is that of the last commit, so that whoever builds it gets the same bytes.
+dist: $(VENV)/.ready-dist ## build the packages into dist/, and check them
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	cd dist && sha256sum *
+
 fuzz: $(VENV)/.ready-fuzz ## feed every decoder with whatever breaks it (ARGS="SECONDS TARGET")
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache

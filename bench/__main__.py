@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import caches, charts, client, disk, flask, patterns, server, sessions, stampede, tyrant
+from bench import aerospike, caches, charts, client, disk, flask, patterns, replica, server, sessions, stampede, tyrant
 from bench.generator import NoCompiler
 from bench.report import Report, Setting
 
@@ -26,6 +26,8 @@ SUBJECTS = {
     "sessions": sessions,
     "flask": flask,
     "tyrant": tyrant,
+    "aerospike": aerospike,
+    "replica": replica,
 }
 SHARED_MEMORY = Path("/dev/shm")
 WANTED = 1 << 30  # bytes free in shared memory, else the temporary directory

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,6 +145,15 @@ def bundled(database: str) -> Program:
 
 
 BUNDLED = bundled("*")
+
+
+def with_log(program: Program) -> Program:
+    """A server of Kyoto Tycoon's that keeps its update log beside its socket."""
+    *head, database = program.command
+    return replace(program, command=(*head, "-ulog", "{folder}/log", "-sid", "1", database))
+
+
+MASTER = with_log(BUNDLED)
 
 
 class RedisConnection:

@@ -10,20 +10,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
-from kt_cache.locations import locate, read_servers
 from kt_cache.values import Codec
 from kt_core.database import DatabaseOptions
 from kt_core.database.options import MAX_DATABASES, Durability, Eviction
 from kt_core.errors import Misconfigured, choose
+from kt_core.locations import locate, read_servers
 from kt_core.pool import PoolOptions
+from kt_core.sizes import parse_size
 from kt_core.transport import Address
 
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
-_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -41,6 +40,14 @@ class EmbeddedOptions:
     """``lru``: old records make room for new ones; ``none``: a full database refuses new ones."""
     database: int = 0
     """The number of the logical database."""
+
+    @property
+    def places(self) -> tuple[str]:
+        """The place: caches that have one of theirs in common meet there."""
+        return (self.place,)
+
+    asked: ClassVar[tuple[Address, ...]] = ()
+    """The servers: none."""
 
     @property
     def of_database(self) -> DatabaseOptions:
@@ -86,6 +93,16 @@ class ServerOptions:
         if self.replicas and len(self.servers) > 1:
             raise Misconfigured("replicas copy one server, and several are given: leave out either")
 
+    @property
+    def places(self) -> tuple[Address, ...]:
+        """The places of the records: caches that have one of theirs in common meet there."""
+        return self.servers
+
+    @property
+    def asked(self) -> tuple[Address, ...]:
+        """The servers that are talked to."""
+        return (*self.servers, *self.replicas)
+
     def of_pool(self, address: Address) -> PoolOptions:
         """The part that a server's connections are made with."""
         return PoolOptions(
@@ -103,6 +120,20 @@ class KyotoOptions(ServerOptions):
 
     database: int = 0
     """The number of the logical database."""
+    replica: EmbeddedOptions | None = None
+    """A database on this machine that is kept a copy of the server's, and read in its place.
+
+    Of several servers each has one, and no failover: while a server is dead, only its copy has its records.
+    """
+    max_lag: float = 1.0
+    """How far that copy may be behind before the server is read instead."""
+    outage: float = 60.0
+    """How far it may be behind while the server is out of order."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.replica is not None and self.replicas:
+            raise Misconfigured("reads go to replica= on this machine or to replicas= on others: leave out either")
 
 
 @dataclass(frozen=True)
@@ -113,10 +144,80 @@ class TyrantOptions(ServerOptions):
 
 
 @dataclass(frozen=True)
+class AerospikeOptions:
+    """Which set of an Aerospike cluster keeps the records, and how the cluster is talked to; times in seconds."""
+
+    servers: tuple[Address, ...]
+    """Some nodes of the cluster: the first that answers names the others."""
+    namespace: str = ""
+    set: str = ""
+    """The set that is the cache's own: to clear the cache empties it."""
+    timeout: float = 1.0
+    """What one operation may take, attempts and a wait for a free connection included."""
+    connect_timeout: float | None = None
+    """What connecting may take; None for the same as `timeout`."""
+    max_connections: int = 64
+    """Connections of one process to one node, at most."""
+    retries: int = 1
+    """How often a read is tried again within the timeout; a write, which may have been done, never is."""
+    retry_timeout: float = 1.0
+    """How long a cluster that failed is left alone, with `on_error` ``miss``."""
+    send_key: bool = True
+    """Whether keys are stored beside their digests; without them no keys can be listed, nor deleted by a prefix."""
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    cluster_name: str | None = None
+    """The name that a node must give for its cluster; None for any."""
+    replica: str = "sequence"
+    """Which copy is read: ``sequence`` (the master, at another attempt the next), ``master``, ``any``, ``random``."""
+    read_mode: str = "one"
+    """How many copies a read asks while the cluster moves records: ``one``, or ``all`` of them."""
+    commit_level: str = "all"
+    """When a write is done: once ``all`` copies have it, or the ``master`` has."""
+    oversize: str = "drop"
+    """What becomes of a value that the cluster has no room for: ``drop``, and what it was to replace, or ``refuse``."""
+    database: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        where = f"aerospike://{','.join(map(str, self.servers))}"
+        for name in ("namespace", "set"):
+            value, limit = getattr(self, name), _AEROSPIKE_NAMES[name]
+            if not value:
+                known = f"{where}/{self.namespace or 'NAMESPACE'}/SET"
+                raise Misconfigured(f"the location names no {name}: write {known}")
+            # The native client cuts a name at NUL, and pastes it into commands, where "a;b" empties the set "a".
+            if not re.fullmatch(f"[A-Za-z0-9_-]{{1,{limit}}}", value):
+                raise Misconfigured(f"{value!r} cannot name a {name}: write up to {limit} letters, digits, '-' and '_'")
+        if (self.user is None) != (self.password is None):
+            raise Misconfigured("a user needs a password, and a password a user: give both or neither")
+
+    @property
+    def places(self) -> tuple[tuple[Address, str, str], ...]:
+        """The places of the records: caches that have one of theirs in common meet there."""
+        return tuple((address, self.namespace, self.set) for address in self.servers)
+
+    @property
+    def asked(self) -> tuple[Address, ...]:
+        """The nodes that are talked to, as far as they are known."""
+        return self.servers
+
+    @property
+    def location(self) -> str:
+        """Where the records are, as a URL."""
+        return f"aerospike://{','.join(map(str, self.servers))}/{self.namespace}/{self.set}"
+
+
+_AEROSPIKE_NAMES = {"namespace": 31, "set": 63}
+
+
+StoreOptions: TypeAlias = EmbeddedOptions | KyotoOptions | TyrantOptions | AerospikeOptions
+
+
+@dataclass(frozen=True)
 class Options:
     """Where the records are, how values become bytes, and what becomes of errors."""
 
-    store: EmbeddedOptions | KyotoOptions | TyrantOptions
+    store: StoreOptions
     serializer: Any = "pickle"
     """``pickle``, ``msgpack``, ``json``, ``raw``, or an object, class or dotted path with ``dumps`` and ``loads``."""
     accept: tuple[str, ...] | None = None
@@ -164,16 +265,6 @@ class Options:
 def has_option(scheme: str, name: str) -> bool:
     """Tell whether locations of a scheme have an option."""
     return name in _COMMON or name in _KINDS[scheme][1]
-
-
-def parse_size(value: object) -> int:
-    """Return a number of bytes, written as one or with a unit (powers of 1024): ``256MiB``, ``64m``, ``1.5 GB``."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise Misconfigured(f"{value!r} is not a size: write bytes as a number, or like '256MiB'")
-    return int(float(match[1]) * (1 << _UNITS[match[2].lower()]))
 
 
 def _one_of(*values: str) -> Callable[[object], str]:
@@ -228,6 +319,15 @@ def _optional(reader: Callable[[object], Any]) -> Callable[[object], Any]:
     return lambda value: None if value is None else reader(value)
 
 
+def _copy(value: object) -> EmbeddedOptions:
+    """Read where a copy of a server is."""
+    scheme, place, written = locate(value)
+    if scheme != "embedded" or not isinstance(place, str):
+        raise Misconfigured(f"{value!r} is not on this machine: write embedded://NAME")
+    readers: _Readers = {"max_size": parse_size}
+    return EmbeddedOptions(place, **{name: choose(readers, name, "option of a copy")(text) for name, text in written})
+
+
 _Readers = dict[str, Callable[[Any], Any]]
 
 _COMMON: _Readers = {
@@ -255,20 +355,43 @@ _SERVERS: _Readers = {
     "dead_timeout": _seconds,
     "failover": _truth,
 }
-_KYOTO: _Readers = {"database": _database, **_SERVERS, "replicas": read_servers}
+_KYOTO: _Readers = {
+    "database": _database,
+    **_SERVERS,
+    "replicas": read_servers,
+    "replica": _optional(_copy),
+    "max_lag": _seconds,
+    "outage": _seconds,
+}
 _TYRANT: _Readers = {**_SERVERS, "replicas": partial(read_servers, kind="tt")}
-_KINDS: dict[str, tuple[Callable[..., EmbeddedOptions | KyotoOptions | TyrantOptions], _Readers]] = {
+_AEROSPIKE: _Readers = {
+    "namespace": str,
+    "set": str,
+    **{name: _SERVERS[name] for name in ("timeout", "connect_timeout", "max_connections", "retry_timeout")},
+    "retries": _number,
+    "send_key": _truth,
+    "user": _optional(str),
+    "password": _optional(str),
+    "cluster_name": _optional(str),
+    "replica": _one_of("sequence", "master", "any", "random"),
+    "read_mode": _one_of("one", "all"),
+    "commit_level": _one_of("all", "master"),
+    "oversize": _one_of("drop", "refuse"),
+}
+_KINDS: dict[str, tuple[Callable[..., StoreOptions], _Readers]] = {
     "embedded": (EmbeddedOptions, _EMBEDDED),
     "kt": (KyotoOptions, _KYOTO),
     "kt+unix": (KyotoOptions, _KYOTO),
     "tt": (TyrantOptions, _TYRANT),
     "tt+unix": (TyrantOptions, _TYRANT),
+    "aerospike": (AerospikeOptions, _AEROSPIKE),
 }
 
 assert {"store", *_COMMON} == {field.name for field in fields(Options)}
 assert {"place", *_EMBEDDED} == {field.name for field in fields(EmbeddedOptions)}
 assert {"servers", *_KYOTO} == {field.name for field in fields(KyotoOptions)}
 assert {"servers", *_TYRANT} == {field.name for field in fields(TyrantOptions)}
+assert {"servers", *_AEROSPIKE} == {field.name for field in fields(AerospikeOptions)}
 
 
 def _reader(name: str, scheme: str) -> Callable[[Any], Any]:

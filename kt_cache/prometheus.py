@@ -10,6 +10,7 @@
 ``kt_cache_bytes``              gauge    what they take
 ``kt_cache_max_bytes``          gauge    what they may take; 0 without a bound
 ``kt_cache_processes``          gauge    processes that have the store open; a server's is one
+``kt_cache_lag_seconds``        gauge    how far the copy of a server that is read may be behind it
 ==============================  =======  ===============================================================
 
 All but the first have the labels ``cache``, the alias, and ``store``, its kind. What a store does not know is left
@@ -62,6 +63,7 @@ _FAMILIES: Final = {
     "bytes": _Family(GaugeMetricFamily, "Bytes that the records take.", "size"),
     "max_bytes": _Family(GaugeMetricFamily, "Bytes that the records may take; 0 without a bound.", "max_size"),
     "processes": _Family(GaugeMetricFamily, "Processes that have the store open.", "processes"),
+    "lag_seconds": _Family(GaugeMetricFamily, "How far the copy that is read may be behind its server.", "lag"),
 }
 
 

@@ -20,7 +20,7 @@ from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
 from kt_cache.flows import Encoded, Flow, call
-from kt_cache.options import EmbeddedOptions, Options
+from kt_cache.options import AerospikeOptions, KyotoOptions, Options, ServerOptions
 from kt_cache.reserved import Kind, reserved
 from kt_cache.stores.base import Value
 from kt_cache.values import Codec, Unreadable
@@ -46,13 +46,18 @@ def options_of_sessions(options: Options, given: Collection[str]) -> Options:
     """Return what sessions are kept with, beside a cache of these options, of which the project gave some by name.
 
     On servers they are where the cache is. What serves a cache would end sessions there: an outage is an error, no
-    other server takes a dead one's place, and no replica, which lags behind, is read. Beside an embedded database
-    they have one of their own, which evicts nothing and outlives the machine's crash; unless `durability` or
-    `eviction` is given: then the cache's own is as it is wanted.
+    other server takes a dead one's place, and no replica, which lags behind, is read; of a cluster, which has to write
+    all copies then, the master is read first. Beside an embedded database they have one of their own, which evicts
+    nothing and outlives the machine's crash; unless `durability` or `eviction` is given: then the cache's own is as it
+    is wanted.
     """
     store = options.store
-    if not isinstance(store, EmbeddedOptions):
+    if isinstance(store, ServerOptions):
         store = replace(store, failover=False, replicas=())
+        if isinstance(store, KyotoOptions):
+            store = replace(store, replica=None)
+    elif isinstance(store, AerospikeOptions):
+        store = replace(store, replica="sequence", commit_level="all", oversize="refuse")
     elif not {"durability", "eviction"} & set(given):
         place = store.place.rstrip("/") + "-sessions"
         store = replace(store, place=place, durability="commit", eviction="none")

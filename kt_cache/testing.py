@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from kt_cache.options import EmbeddedOptions, KyotoOptions, Options, ServerOptions, TyrantOptions
+from kt_cache.options import AerospikeOptions, EmbeddedOptions, KyotoOptions, Options, TyrantOptions
 from kt_core.database import Environment
 from kt_core.server.scratch import Scratch
 
@@ -49,8 +49,7 @@ class Databases:
 
     def location(self, options: Options) -> str:
         """Return where a cache of these options is while the test lasts."""
-        place = options.store.place if isinstance(options.store, EmbeddedOptions) else options.store.servers
-        name = self._names.setdefault(place, str(len(self._names)))
+        name = self._names.setdefault(options.store.places, str(len(self._names)))
         return f"embedded://{quote(str(self._scratch.path / name))}"
 
     def options(self, options: Options, changes: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def _of_embedded(options: EmbeddedOptions) -> dict[str, Any]:
     return {"max_size": min(options.max_size, MAX_SIZE), "eviction": options.eviction}
 
 
-def _of_servers(options: ServerOptions) -> dict[str, Any]:
+def _of_servers(options: KyotoOptions | TyrantOptions | AerospikeOptions) -> dict[str, Any]:
     return {"max_size": MAX_SIZE}
 
 
@@ -76,4 +75,5 @@ _SIZED: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
     EmbeddedOptions: _of_embedded,
     KyotoOptions: _of_servers,
     TyrantOptions: _of_servers,
+    AerospikeOptions: _of_servers,
 }

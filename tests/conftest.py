@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ["tests.fix_servers", "tests.fix_browser", "tests.fix_driving"]
+pytest_plugins = ["tests.fix_servers", "tests.fix_aerospike", "tests.fix_browser", "tests.fix_driving"]

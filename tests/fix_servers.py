@@ -35,10 +35,15 @@ def _found(*kinds: str) -> list[str]:
 
 
 KINDS = _found("bundled", "ktserver")
-SCRIPTED = [kind for kind in KINDS if kind != "bundled"]
+MASTERS = KINDS  # each of them keeps an update log if it is told to
 TYRANT_KINDS = _found("bundled tyrant", "ttserver")
 
 _PATIENCE = 30  # seconds for a server to start, or to end
+
+
+def with_log(directory: Path, sid: int = 1) -> tuple[str, ...]:
+    """Return the arguments of a Kyoto Tycoon server that keeps its update log in a directory."""
+    return "-ulog", str(directory), "-sid", str(sid)
 
 
 @contextmanager
@@ -47,7 +52,7 @@ def running(
 ) -> Iterator[Address]:
     """Run a server, at an address or on a free port."""
     for _ in range(10):
-        where = address or Address(port=_free_port())
+        where = address or Address(port=free_port())
         command = [*_COMMANDS[kind], "-host", where.host, "-port", str(where.port), "-le", *arguments, *databases]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
@@ -60,7 +65,8 @@ def running(
     raise AssertionError(f"{kind} does not start")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on, of those that every kind takes."""
     while True:
         port = random.randrange(20_000, 32_768)  # ktserver takes none beyond
         with socket.socket() as probe:
@@ -75,13 +81,19 @@ def _listens(process: subprocess.Popen[bytes], address: Address) -> bool:
     """Wait until a server listens, or has ended because somebody was faster to take the port."""
     deadline = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
-        try:
-            address.connect(1).close()
-        except OSError:
-            time.sleep(0.01)
-        else:
+        if answers(address):
             return True
+        time.sleep(0.01)
     return False
+
+
+def answers(address: Address) -> bool:
+    """Tell whether somebody listens at an address."""
+    try:
+        address.connect(1).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +114,9 @@ def kyoto(request: pytest.FixtureRequest, start_kyoto: Callable[[str], Address])
     return start_kyoto(request.param)
 
 
-@pytest.fixture(scope="session", params=SCRIPTED)
+@pytest.fixture(scope="session", params=KINDS)
 def scripted_kyoto(request: pytest.FixtureRequest) -> Iterator[Address]:
-    """Return the address of a running server with the procedures of `SCRIPT`, one of each kind that runs scripts."""
+    """Return the address of a running server with the procedures of `SCRIPT`, one of each kind."""
     with running(request.param, "-scr", str(SCRIPT)) as address:
         yield address
 

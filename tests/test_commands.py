@@ -15,8 +15,8 @@ from kt_cache.options import Options
 from kt_cache.patterns import compile_glob
 from kt_cache.reserved import Kind, reserved
 from kt_cache.stores.memory import MemoryStore
-from kt_cache.terminal import CommandFailed, Terminal
 from kt_core.errors import ConnectionFailed
+from kt_core.terminal import CommandFailed, Terminal
 from tests.clock import Clock
 
 HEAD = "p:1:"
@@ -166,6 +166,7 @@ def test_ping_tells_where_a_cache_is_out_of_order(store: MemoryStore, message: s
         "kt://one:1978,[::1]:1979/3",
         "tt://one:1978,[::1]:1979",
         "tt+unix:///a/b",
+        "aerospike://one:3000,[::1]:3001/test/cache",
     ],
 )
 def test_a_location_is_told_as_it_is_written(location: str) -> None:

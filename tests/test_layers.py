@@ -15,6 +15,8 @@ RULES: list[tuple[str, str | None, set[str]]] = [
     ("kt_core", None, {"django", "flask", "kt_cache", "asgiref", "tests"}),
     ("kt_core/database", None, {"asyncio", "socket", "select", "selectors", "socketserver", "http", "ssl"}),
     ("kt_core/database", None, {"kt_core.server", "kt_core.wire", "kt_core.client", "kt_core.transport"}),
+    ("kt_core/database", None, {"kt_core.commands", "kt_core.terminal"}),
+    ("kt_core/server", None, {"kt_core.commands", "kt_core.terminal"}),
     ("kt_core/wire", None, {"asyncio", "socket", "select", "selectors", "time", "threading", "kt_core.database"}),
     ("kt_cache", None, {"tests", "example_project", "bench"}),
     ("kt_cache", "kt_cache/django", {"django", "asgiref", "kt_cache.django"}),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kt_cache.locations import locate, read_servers
 from kt_core.errors import Misconfigured
+from kt_core.locations import locate, read_servers
 from kt_core.transport import Address
 
 A, B = Address("a"), Address("b", 1979)
@@ -68,6 +68,9 @@ def test_a_location_names_a_place(location: object, place: str) -> None:
         (["a", "tt://b:1979"], [A, B]),
         ("tt+unix:///run/tt.sock", [Address(path="/run/tt.sock")]),
         (["tt+unix:///run/tt", "a"], [Address(path="/run/tt"), A]),
+        ("aerospike://a/test/cache", [Address("a", 3000)]),
+        ("aerospike://a:3001,[::1]/test/cache", [Address("a", 3001), Address("::1", 3000)]),
+        (["aerospike://a/test/cache", "b:1979"], [Address("a", 3000), B]),
     ],
 )
 def test_a_location_names_servers(location: object, servers: list[Address]) -> None:
@@ -86,6 +89,10 @@ def test_a_location_names_servers(location: object, servers: list[Address]) -> N
         (["kt://a/3", "kt://b?Timeout=1"], {"database": "3", "timeout": "1"}),
         (["kt://a/3?timeout=1", "kt://b/3?timeout=1"], {"database": "3", "timeout": "1"}),
         ("kt+unix:///run/kt?database=1", {"database": "1"}),
+        ("aerospike://a/test/cache?timeout=1", {"namespace": "test", "set": "cache", "timeout": "1"}),
+        ("aerospike://a,b/test/cache", {"namespace": "test", "set": "cache"}),
+        (["aerospike://a/test/cache", "aerospike://b/test/cache"], {"namespace": "test", "set": "cache"}),
+        ("aerospike://a/test", {"namespace": "test"}),
         ("embedded://name?sign", {"sign": ""}),
         ("embedded://name?accept=json%2Craw", {"accept": "json,raw"}),
     ],
@@ -163,12 +170,38 @@ def test_a_location_may_hold_options(location: object, options: dict[str, str]) 
         (["tt://a", "kt://b"], "names servers of two kinds: write all kt://, or all tt://"),
         ("tt://a,kt://b", "'kt://b' is not a server: write tt://host:1978"),
         (["tt://a", "embedded://b"], "write one embedded://NAME, or servers"),
+        ("aerospike://", "'' is not a server: write aerospike://host:3000"),
+        (
+            "aerospike://user:secret@a/test/cache",
+            r"aerospike://host:3000/NAMESPACE/SET .with the options user and pass",
+        ),
+        ("aerospike://a/test/cache/0", "more than a namespace and a set: write aerospike://a/NAMESPACE/SET"),
+        ("aerospike://a/x/s,b/y/s", "namespace is 'x' and 'y' in one location: write it once"),
+        (["aerospike://a/test/cache", "kt://b"], "names servers of two kinds"),
+        ("aerospike://a/test/s?password=one&password=other", "password is there twice in one location: write it once"),
     ],
     ids=str,
 )
 def test_a_malformed_location_is_refused_with_what_to_write(location: Any, advice: str) -> None:
     with pytest.raises(Misconfigured, match=advice):
         locate(location)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "aerospike://user:secret@a/test/cache",
+        "aerospike://a/test/cache?password=secret#",
+        "aerospike://a/test/cache?user=u&password=secret&PASSWORD=secret2",
+        ["aerospike://a/test/cache?password=secret&user=u", "kt://b"],
+        "kt://user:secret@a",
+    ],
+    ids=str,
+)
+def test_no_error_shows_a_password(location: Any) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        locate(location)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["a;b:1979", "a, b:1979", ["a", "b:1979"], iter(["kt://a", "kt://b:1979"])], ids=str)

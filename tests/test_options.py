@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from kt_cache.options import EmbeddedOptions, KyotoOptions, Options, TyrantOptions, parse_size
+from kt_cache.options import AerospikeOptions, EmbeddedOptions, KyotoOptions, Options, TyrantOptions
 from kt_cache.stores import open_store
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_core.database import Environment
@@ -22,6 +22,7 @@ from kt_core.transport import Address
 HERE = "embedded://here"
 THERE = "kt://there"
 TYRANT = "tt://there"
+CLUSTER = "aerospike://there/test/cache"
 
 # name: as Django's OPTIONS has it, as a URL's query has it, as it is read
 COMMON: dict[str, tuple[Any, str, Any]] = {
@@ -50,12 +51,31 @@ KYOTO: dict[str, tuple[Any, str, Any]] = {
     "dead_timeout": (10, "1e1", 10.0),
     "failover": (False, "no", False),
     "replicas": (["b", "c:1979"], "b,c:1979", (Address("b"), Address("c", 1979))),
+    "replica": ("embedded://b?max_size=1g", "embedded://b?max_size=1g", EmbeddedOptions("b", max_size=1 << 30)),
+    "max_lag": (0.5, "0.5", 0.5),
+    "outage": (300, "300", 300.0),
 }
-OF_TYRANT = {name: row for name, row in KYOTO.items() if name != "database"}
+AEROSPIKE: dict[str, tuple[Any, str, Any]] = {
+    "namespace": ("live", "live", "live"),
+    "set": ("pages", "pages", "pages"),
+    "timeout": (0.25, "0.25", 0.25),
+    "connect_timeout": (2, "2", 2.0),
+    "max_connections": (8, "8", 8),
+    "retries": (0, "0", 0),
+    "retry_timeout": (0.5, ".5", 0.5),
+    "send_key": (False, "no", False),
+    "cluster_name": ("lab", "lab", "lab"),
+    "replica": ("any", "any", "any"),
+    "read_mode": ("all", "all", "all"),
+    "commit_level": ("master", "master", "master"),
+    "oversize": ("refuse", "refuse", "refuse"),
+}
+OF_TYRANT = {name: row for name, row in KYOTO.items() if name not in ("database", "replica", "max_lag", "outage")}
 EACH = [
     *((HERE, name, *row) for name, row in (EMBEDDED | COMMON).items()),
     *((THERE, name, *row) for name, row in (KYOTO | COMMON).items()),
     *((TYRANT, name, *row) for name, row in OF_TYRANT.items()),
+    *((CLUSTER, name, *row) for name, row in AEROSPIKE.items() if name not in ("namespace", "set")),
 ]
 each_option = pytest.mark.parametrize(
     ("location", "name", "value", "text", "read"), EACH, ids=[f"{location}-{name}" for location, name, *_ in EACH]
@@ -89,6 +109,7 @@ def open_at() -> Iterator[Callable[[Options], EmbeddedStore]]:
         (EmbeddedOptions, {"place", *EMBEDDED}),
         (KyotoOptions, {"servers", *KYOTO}),
         (TyrantOptions, {"servers", *OF_TYRANT}),
+        (AerospikeOptions, {"servers", *AEROSPIKE, "user", "password"}),
     ],
 )
 def test_every_option_is_tested(kind: type[Any], names: set[str]) -> None:
@@ -230,6 +251,10 @@ def test_a_name_that_is_no_text_is_refused() -> None:
         (THERE, "replicas", 3, "3 is not a list of servers: write .'host:1978'"),
         (THERE, "replicas", "b,,c", "'' is not a server: write kt://host:1978"),
         (THERE, "replicas", ["b:1978/0"], "'b:1978/0' is more than a server: write host:port"),
+        (THERE, "replica", "kt://b", "'kt://b' is not on this machine: write embedded://NAME"),
+        (THERE, "replica", "copy", "'copy' is not a URL: write embedded://copy"),
+        (THERE, "replica", "embedded://copy?eviction=none", "no option of a copy 'eviction'.*'max_size'"),
+        (THERE, "replica", "embedded://copy?max_size=big", "'big' is not a size"),
         (TYRANT, "replicas", ["b:1978/0"], "names a database, and a Tokyo Tyrant server has one: write tt://b:1978"),
         (TYRANT, "replicas", ["kt://b"], "'kt://b' is not a server: write tt://host:1978"),
     ],
@@ -269,6 +294,10 @@ def test_there_may_be_no_replicas(replicas: object) -> None:
     assert parse(THERE, replicas=replicas) == parse(THERE)
 
 
+def test_there_may_be_no_copy() -> None:
+    assert parse(THERE, replica=None) == parse(THERE)
+
+
 def test_accept_may_be_empty() -> None:
     assert parse(HERE, accept=[]).accept == ()
     assert parse(HERE, accept="").accept == ()
@@ -279,36 +308,6 @@ def test_a_serializer_is_passed_on_as_it_is(serializer: object) -> None:
     assert parse(HERE, serializer=serializer).serializer is serializer
 
 
-# -- sizes -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        (1048576, 1 << 20),
-        ("1048576", 1 << 20),
-        ("64k", 64 << 10),
-        ("64K", 64 << 10),
-        ("64kb", 64 << 10),
-        ("64 KiB", 64 << 10),
-        ("256MiB", 256 << 20),
-        (" 256 mib ", 256 << 20),
-        ("1.5 GB", 3 << 29),
-        ("2T", 2 << 40),
-        ("100B", 100),
-        ("0", 0),
-    ],
-)
-def test_a_size_has_a_unit(text: object, size: int) -> None:
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "m", "1x", "1,5g", "1e6", "0x10", "1 2", "1kk", b"1k", [], 1.0, False])
-def test_what_is_no_size_is_refused(text: object) -> None:
-    with pytest.raises(Misconfigured, match="is not a size: write bytes"):
-        parse_size(text)
-
-
 # -- servers -----------------------------------------------------------------------------------------------
 
 
@@ -317,10 +316,40 @@ def test_a_server_may_be_the_replica_of_one_alone() -> None:
         parse("kt://a,b", replicas="c")
 
 
+def test_reads_go_to_a_copy_here_or_to_replicas_elsewhere() -> None:
+    with pytest.raises(Misconfigured, match="replica= on this machine or to replicas= on others: leave out either"):
+        parse("kt://a", replica="embedded://copy", replicas="b")
+
+
 @pytest.mark.parametrize("location", ["kt://a:1978,b,a", ["kt://a", "kt://a:1978/0"], "kt://a?replicas=b,a:1978"])
 def test_a_server_is_not_there_twice(location: object) -> None:
     with pytest.raises(Misconfigured, match="the server a:1978 is there twice: write it once"):
         parse(location)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("aerospike://a", "the location names no namespace: write aerospike://a:3000/NAMESPACE/SET"),
+        ("aerospike://a,b:3001/test", "names no set: write aerospike://a:3000,b:3001/test/SET"),
+        ("aerospike://a/test/", "names no set: write aerospike://a:3000/test/SET"),
+        ("aerospike://a/te st/s", "'te st' cannot name a namespace: write up to 31 letters, digits, '-' and '_'"),
+        ("aerospike://a/test/a%3Bb", "'a;b' cannot name a set: write up to 63 letters"),
+        (f"aerospike://a/test/{'s' * 64}", "cannot name a set"),
+        ("aerospike://a/test/s%00t", "cannot name a set"),
+        ("aerospike://a/test/s?user=u", "a user needs a password, and a password a user: give both or neither"),
+    ],
+)
+def test_a_set_of_a_cluster_has_names(location: str, message: str) -> None:
+    """The native client would cut a name at NUL, and empty the set "a" when told to empty "a;b"."""
+    with pytest.raises(Misconfigured, match=message):
+        parse(location)
+
+
+def test_names_and_a_user_may_be_options() -> None:
+    options = parse("aerospike://a", NAMESPACE="test", SET="cache", user="u", password="secret").store
+    assert options == AerospikeOptions((Address("a", 3000),), "test", "cache", user="u", password="secret")
+    assert "secret" not in repr(options)
 
 
 def test_a_server_gets_its_part() -> None:

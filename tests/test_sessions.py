@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from kt_cache.flows import Flow, drive
-from kt_cache.locations import database_name
-from kt_cache.options import EmbeddedOptions, KyotoOptions, Options
+from kt_cache.options import AerospikeOptions, EmbeddedOptions, KyotoOptions, Options
 from kt_cache.sessions import CONFLICTS, Data, Form, SessionConflict, Sessions, options_of_sessions
 from kt_cache.values import Codec, Unreadable
 from kt_core.database import resolve
+from kt_core.locations import database_name
 from tests.clock import Clock
 from tests.fix_driving import Drive
 from tests.stores.twinned import Twinned
@@ -141,9 +141,19 @@ def test_they_are_where_a_networked_cache_is_but_no_server_stands_in_for_another
     store = options("kt://a,b/3", timeout=2).store
     assert isinstance(store, KyotoOptions)
     assert (len(store.servers), store.database, store.timeout, store.failover) == (2, 3, 2, False)
+    store = options("kt://a?replica=embedded://copy").store
+    assert isinstance(store, KyotoOptions)
+    assert store.replica is None
     store = options("kt://a?replicas=b").store
     assert isinstance(store, KyotoOptions)
     assert store.replicas == ()
+
+
+def test_they_are_in_the_set_of_a_clusters_cache_and_on_all_its_copies() -> None:
+    store = options("aerospike://a/test/cache", replica="random", commit_level="master", timeout=2).store
+    assert isinstance(store, AerospikeOptions)
+    assert (store.namespace, store.set, store.timeout) == ("test", "cache", 2)
+    assert (store.replica, store.commit_level, store.oversize) == ("sequence", "all", "refuse")
 
 
 def test_an_outage_is_never_an_empty_session() -> None:

@@ -21,7 +21,7 @@ TEMPLATES = [HERE / "templates", HERE.parent / "templates"]
 
 
 def create_app(location: str | None = None) -> Flask:
-    """Make the application, on the cache at a location of `kt_cache.locations`."""
+    """Make the application, on the cache at a location of `kt_core.locations`."""
     location = location or os.environ.get("KT_CACHE_LOCATION", "embedded://kt-cache-example")
     app = Flask("example_project.flask_app")
     app.config.from_mapping(

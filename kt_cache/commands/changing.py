@@ -12,9 +12,9 @@ from typing import Final
 from kt_cache.commands.target import Site, Target
 from kt_cache.deleting import delete_each
 from kt_cache.options import EmbeddedOptions
-from kt_cache.terminal import CommandFailed, Terminal
 from kt_cache.warming import Visitor, read_targets, visit_all
 from kt_core.server import command as server
+from kt_core.terminal import CommandFailed, Terminal
 
 _CACHED: Final = {True: "cached", False: "made", None: ""}
 

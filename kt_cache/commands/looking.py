@@ -14,8 +14,9 @@ from typing import Any
 
 from kt_cache.commands.target import Site, Target
 from kt_cache.stores.base import Stats
-from kt_cache.terminal import CommandFailed, Terminal, in_bytes, printable
 from kt_core.errors import KTError
+from kt_core.sizes import in_bytes
+from kt_core.terminal import CommandFailed, Terminal, printable
 
 
 def ping(site: Site, target: Target, given: argparse.Namespace, terminal: Terminal) -> None:
@@ -76,6 +77,8 @@ def _figures(stats: Stats) -> Iterator[tuple[str, str]]:
     for name in ("hits", "misses", "evictions", "expirations", "processes"):
         number = getattr(stats, name)
         yield name, "not known by this store" if number is None else f"{number:,}"
+    if stats.lag is not None:
+        yield "lag of the copy", f"{stats.lag * 1000:,.0f} ms"
 
 
 def _pace(before: tuple[float, Stats] | None, now: tuple[float, Stats]) -> Iterator[tuple[str, str]]:

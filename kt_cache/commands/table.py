@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from kt_cache.commands.changing import clear, delete, serve, warm
 from kt_cache.commands.looking import keys, ping, stats, ttl
 from kt_cache.commands.target import Site, Target
-from kt_cache.terminal import Terminal
-
-
-class Argument(NamedTuple):
-    """One argument of a command, as argparse takes it."""
-
-    names: tuple[str, ...]
-    options: dict[str, Any]
+from kt_core.commands.arguments import Argument, add_arguments, argument, positive
+from kt_core.terminal import Terminal
 
 
 class Command(NamedTuple):
@@ -27,22 +21,7 @@ class Command(NamedTuple):
     arguments: Sequence[Argument] = ()
 
 
-def _argument(*names: str, **options: Any) -> Argument:
-    return Argument(names, options)
-
-
-def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    def number(text: str) -> Any:
-        found = kind(text)
-        if not found > 0:
-            raise ValueError
-        return found
-
-    number.__name__ = "number"  # argparse shows it
-    return number
-
-
-_CONFIRMED: Final = _argument(
+_CONFIRMED: Final = argument(
     "--noinput", "--no-input", "--yes", "-y", dest="noinput", action="store_true", help="do not ask"
 )
 
@@ -50,14 +29,14 @@ COMMANDS: Final[dict[str, Command]] = {
     "ping": Command(
         ping,
         "tell whether the cache answers, and how fast; exit status 1 if it is out of order",
-        [_argument("--count", type=_positive(int), default=100, help="how often to ask (%(default)s)")],
+        [argument("--count", type=positive(int), default=100, help="how often to ask (%(default)s)")],
     ),
     "stats": Command(
         stats,
         "show entries, sizes and hits, over all processes that share the cache",
         [
-            _argument(
-                "--watch", type=_positive(float), nargs="?", const=2.0, metavar="SECONDS", help="again and again (2)"
+            argument(
+                "--watch", type=positive(float), nargs="?", const=2.0, metavar="SECONDS", help="again and again (2)"
             )
         ],
     ),
@@ -65,32 +44,32 @@ COMMANDS: Final[dict[str, Command]] = {
         keys,
         "list keys",
         [
-            _argument("glob", nargs="?", default="*", help="what they look like: * ? [ab] [^a] [a-z] (all)"),
-            _argument("--limit", type=_positive(int), help="no more than so many"),
-            _argument("--ttl", action="store_true", help="with the seconds they have left"),
-            _argument("--size", action="store_true", help="with the sizes of their values"),
+            argument("glob", nargs="?", default="*", help="what they look like: * ? [ab] [^a] [a-z] (all)"),
+            argument("--limit", type=positive(int), help="no more than so many"),
+            argument("--ttl", action="store_true", help="with the seconds they have left"),
+            argument("--size", action="store_true", help="with the sizes of their values"),
         ],
     ),
-    "ttl": Command(ttl, "tell how long keys have left", [_argument("key", nargs="+")]),
+    "ttl": Command(ttl, "tell how long keys have left", [argument("key", nargs="+")]),
     "delete": Command(
         delete,
         "delete keys, or all that fit a pattern",
-        [_argument("key", nargs="*"), _argument("--pattern", metavar="GLOB", help="what they look like"), _CONFIRMED],
+        [argument("key", nargs="*"), argument("--pattern", metavar="GLOB", help="what they look like"), _CONFIRMED],
     ),
     "clear": Command(
         clear,
         "delete everything",
-        [_argument("--prefix", action="store_true", help="what is under this cache's own prefix only"), _CONFIRMED],
+        [argument("--prefix", action="store_true", help="what is under this cache's own prefix only"), _CONFIRMED],
     ),
     "warm": Command(
         warm,
         "ask for the site's own pages, in this process, so that visitors find them in the cache",
         [
-            _argument("path", nargs="*", help="a path such as /about/, or the dotted path of a function to call"),
-            _argument("--from", dest="listed", metavar="FILE", help="a file with a path a line; - for standard input"),
-            _argument("--workers", type=_positive(int), default=1, metavar="N", help="so many at a time (1)"),
-            _argument("--base", metavar="URL", help="the site's public address, since pages are kept by it"),
-            _argument(
+            argument("path", nargs="*", help="a path such as /about/, or the dotted path of a function to call"),
+            argument("--from", dest="listed", metavar="FILE", help="a file with a path a line; - for standard input"),
+            argument("--workers", type=positive(int), default=1, metavar="N", help="so many at a time (1)"),
+            argument("--base", metavar="URL", help="the site's public address, since pages are kept by it"),
+            argument(
                 "--header",
                 action="append",
                 default=[],
@@ -103,9 +82,9 @@ COMMANDS: Final[dict[str, Command]] = {
         serve,
         "let clients of Kyoto Tycoon look into this embedded cache, until it is interrupted",
         [
-            _argument("--port", type=int, help="the TCP port (1978, unless there is a socket)"),
-            _argument("--host", default="127.0.0.1", help="where to listen (%(default)s)"),
-            _argument("--sock", metavar="PATH", help="a unix socket to listen on"),
+            argument("--port", type=int, help="the TCP port (1978, unless there is a socket)"),
+            argument("--host", default="127.0.0.1", help="where to listen (%(default)s)"),
+            argument("--sock", metavar="PATH", help="a unix socket to listen on"),
         ],
     ),
 }
@@ -118,8 +97,7 @@ def add_commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParse
         own = commands.add_parser(name, help=command.help, description=command.help)
         own.add_argument("--alias", default="default", help="the cache, by its name in the settings (%(default)s)")
         own.add_argument("--json", action="store_true", help="tell it as JSON, one object a line")
-        for argument in command.arguments:
-            own.add_argument(*argument.names, **argument.options)
+        add_arguments(own, command.arguments)
     return list(commands.choices.values())
 
 

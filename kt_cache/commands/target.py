@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from kt_cache.options import EmbeddedOptions, Options, TyrantOptions
+from kt_cache.options import AerospikeOptions, EmbeddedOptions, Options, TyrantOptions
 from kt_cache.patterns import Pattern
 from kt_cache.reserved import kind_of
 from kt_cache.stores.base import Entry, Store
@@ -33,6 +33,8 @@ class Target:
         store = self.options.store
         if isinstance(store, EmbeddedOptions):
             return f"embedded://{store.place}"
+        if isinstance(store, AerospikeOptions):
+            return store.location
         kind, database = ("tt", "") if isinstance(store, TyrantOptions) else ("kt", f"/{store.database}")
         if store.servers[0].path is not None:
             return f"{kind}+unix://{store.servers[0]}"

@@ -15,11 +15,11 @@ from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperatio
 
 from kt_cache.django.migration import translate
 from kt_cache.flows import Flow, adrive, drive
-from kt_cache.locations import database_name, without_password
 from kt_cache.options import Options
 from kt_cache.reading import Values
 from kt_cache.stores import open_store
 from kt_core.errors import Misconfigured
+from kt_core.locations import database_name, without_password
 
 T = TypeVar("T")
 

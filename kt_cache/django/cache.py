@@ -13,7 +13,7 @@ from kt_cache.django.names import Names
 class KTCache(Extras, Names):
     """A cache shared by all processes of the machine, or of several, as ``BACKEND`` of a Django ``CACHES`` entry.
 
-    ``LOCATION``: as `kt_cache.locations` says, or empty for an embedded database of the project's own.
+    ``LOCATION``: as `kt_core.locations` says, or empty for an embedded database of the project's own.
     ``OPTIONS``: those of `kt_cache.options`, besides Django's ``MAX_ENTRIES`` and ``CULL_FREQUENCY``, which are
     honoured when given; without them the store's own size alone bounds the cache. Mistakes in either are
     `ImproperlyConfigured`. `kt_cache.django.migration` knows the names that other backends give them.

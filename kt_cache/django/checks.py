@@ -22,10 +22,10 @@ from kt_cache.django.base import DJANGO_OPTIONS
 from kt_cache.django.entries import Entry, given_in, options_of, our_entries
 from kt_cache.options import EmbeddedOptions, Options
 from kt_cache.serializers import Pickle, resolve
-from kt_cache.terminal import in_bytes
 from kt_core.database import resolve as resolve_place
 from kt_core.database.place import CONTROL_FILE, free_space
 from kt_core.errors import Misconfigured
+from kt_core.sizes import in_bytes
 from kt_core.transport import Address
 
 OURS: Final = "kt_cache.django.sessions"
@@ -158,9 +158,7 @@ def _trust(cache: Sound) -> Iterator[Found]:
         except ImproperlyConfigured:
             yield _found("E004", alias=alias)
         return
-    store = options.store
-    servers = () if isinstance(store, EmbeddedOptions) else (*store.servers, *store.replicas)
-    for server in [each for each in servers if not _is_this_machine(each)][:1]:
+    for server in [each for each in options.store.asked if not _is_this_machine(each)][:1]:
         if isinstance(resolve(options.serializer)[1], Pickle):
             yield _found("W001", alias=alias, server=server)
         elif "pickle" in (options.accept or ()):
@@ -194,9 +192,7 @@ def _names(cache: Sound) -> tuple[Any, ...]:
 
 
 def _places(options: Options) -> set[tuple[object, int]]:
-    store = options.store
-    places = {store.place} if isinstance(store, EmbeddedOptions) else set(store.servers)
-    return {(place, store.database) for place in places}
+    return {(place, options.store.database) for place in options.store.places}
 
 
 def _left_over(is_ours: bool) -> Iterator[Found]:

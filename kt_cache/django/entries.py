@@ -10,8 +10,8 @@ from django.utils.module_loading import import_string
 
 from kt_cache.django.base import read_options
 from kt_cache.django.cache import KTCache
-from kt_cache.locations import locate
 from kt_cache.options import Options
+from kt_core.locations import locate
 
 Entry = Mapping[str, Any]
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from kt_cache.locations import locate
 from kt_cache.options import has_option
 from kt_core.errors import Misconfigured
+from kt_core.locations import locate
 
 _CLASS = re.compile(r"django_(?:redis|valkey)\.(serializers|compressors)\.(\w+)\.(\w+)")
 _SERIALIZERS = {"pickle": "pickle", "json": "json", "msgpack": "msgpack"}

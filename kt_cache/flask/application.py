@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from kt_cache.locations import database_name
+from kt_core.locations import database_name
 
 
 def secret_keys_of(app: Flask) -> list[str | bytes]:

@@ -33,7 +33,7 @@ class KTCache(BaseCache):
     """A cache shared by all processes of the machine, or of several, with Flask's conventions.
 
     As ``CACHE_TYPE = "kt_cache.flask.KTCache"`` it is configured by ``CACHE_KT_LOCATION`` (a URL of
-    `kt_cache.locations`, or a list of them; empty for an embedded database of the application's own) and
+    `kt_core.locations`, or a list of them; empty for an embedded database of the application's own) and
     ``CACHE_KT_OPTIONS`` (those of `kt_cache.options`), besides ``CACHE_KEY_PREFIX``, ``CACHE_DEFAULT_TIMEOUT`` and
     ``CACHE_SERIALIZER``; ``CACHE_IGNORE_ERRORS`` is the option ``on_error="miss"``. By itself it is made like
     ``KTCache("embedded://shop", key_prefix="shop:", compression="zstd")``.

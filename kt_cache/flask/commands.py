@@ -13,8 +13,8 @@ from flask.cli import with_appcontext
 from kt_cache.commands import Target, add_commands, run
 from kt_cache.flask.aliases import caches_of
 from kt_cache.patterns import compile_glob
-from kt_cache.terminal import CommandFailed, Terminal
 from kt_core.errors import KTError
+from kt_core.terminal import CommandFailed, Terminal
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

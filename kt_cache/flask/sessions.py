@@ -1,7 +1,7 @@
 """Flask's sessions on the server, in any store: ``KTSessionInterface(app)``.
 
 ===========================  ===========================================================================================
-SESSION_KT_LOCATION          A URL of `kt_cache.locations`, or a list of them. Empty for an embedded database of the
+SESSION_KT_LOCATION          A URL of `kt_core.locations`, or a list of them. Empty for an embedded database of the
                              application's own, which evicts nothing and outlives the machine's crash.
 SESSION_KT_OPTIONS           Options of `kt_cache.options`, as compression and sign.
 SESSION_KT_KEY_PREFIX        Before every key; ``session:``.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from kt_cache.options import EmbeddedOptions, KyotoOptions, Options, TyrantOptions
+from kt_cache.options import AerospikeOptions, EmbeddedOptions, KyotoOptions, Options, TyrantOptions
 from kt_cache.stores.base import KEEP, AsyncStore, Entry, Keep, Stats, Store, Value
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_cache.stores.hosts import Breaker, Host
 from kt_cache.stores.replicas import ReplicatedStore
 from kt_cache.stores.routing import RoutedStore
+from kt_cache.stores.threads import InThreads
 from kt_cache.stores.tolerant import TolerantStore
 from kt_cache.stores.wrapper import Member, Wrapper
 from kt_core.database import Database, Environment, resolve
@@ -34,13 +37,14 @@ def open_store(options: Options, *, clock: Clock = time.time) -> AsyncStore:
 
 
 def _embedded(options: EmbeddedOptions, tolerant: bool, clock: Clock) -> AsyncStore:
-    of_database = options.of_database
-    directory = (
-        Path(options.place)
-        if options.place.startswith("/")
-        else resolve(options.place, durable=of_database.durability == "commit", max_size=of_database.max_size)
-    )
-    return EmbeddedStore(Database(Environment.open(directory, of_database, clock=clock), options.database))
+    environment = Environment.open(_directory(options), options.of_database, clock=clock)
+    return EmbeddedStore(Database(environment, options.database))
+
+
+def _directory(options: EmbeddedOptions) -> Path:
+    if options.place.startswith("/"):
+        return Path(options.place)
+    return resolve(options.place, durable=options.durability == "commit", max_size=options.max_size)
 
 
 # Imported when there is a server to talk to: a project whose records are in its processes needs neither client.
@@ -74,23 +78,61 @@ def _served(options: KyotoOptions | TyrantOptions, tolerant: bool, clock: Clock)
     def surely(store: AsyncStore) -> AsyncStore:
         return _as_store(TolerantStore(store)) if tolerant else store
 
-    first, *others = [member(address) for address in options.servers]
+    members = [member(address) for address in options.servers]
+    copy = options.replica if isinstance(options, KyotoOptions) else None
+    if isinstance(options, KyotoOptions) and copy is not None:
+        members = [
+            _copied(options, copy, each, address, clock) for each, address in zip(members, options.servers, strict=True)
+        ]
+    first, *others = members
     if others:
-        members = [each._replace(store=surely(each.store)) for each in [first, *others]]
-        return _as_store(RoutedStore(members, failover=options.failover))
+        members = [each._replace(store=surely(each.store)) for each in members]
+        # Where there is a copy, the keys of a dead server are read from that: nobody else has them.
+        return _as_store(RoutedStore(members, failover=options.failover and copy is None))
     if options.replicas:
         return surely(_as_store(ReplicatedStore(first.store, [member(address) for address in options.replicas])))
-    if tolerant:
+    if tolerant or copy is not None:
         return surely(first.store)
     return store_at(options, Host(options.of_pool(options.servers[0])), clock)
 
 
-def _as_store(wrapper: Wrapper) -> AsyncStore:
-    return cast(AsyncStore, wrapper)
+def _copied(options: KyotoOptions, copy: EmbeddedOptions, member: Member, address: Address, clock: Clock) -> Member:
+    """Return a server whose records are read from a copy on this machine; each of several has one of its own."""
+    from kt_cache.stores.replica.opening import open_replica
+
+    if len(options.servers) > 1:
+        copy = replace(copy, place=f"{copy.place.rstrip('/')}-{_plain(str(address))}")
+    store = open_replica(member.store, address, options, _directory(copy), copy.max_size, clock)
+    return member._replace(store=_as_store(store))
+
+
+def _plain(text: str) -> str:
+    """Return a text as part of a name."""
+    return re.sub("[^A-Za-z0-9._-]", "-", text)
+
+
+@cache  # all threads share one client, and what is known about its failures
+def _clustered(options: AerospikeOptions, tolerant: bool, clock: Clock) -> AsyncStore:
+    from kt_core.aerospike.package import official
+
+    official()  # where it is not installed, this says how to
+    from kt_cache.stores.aerospike import AerospikeStore, Cluster
+
+    drops = options.oversize == "drop"
+    if not tolerant:
+        return _as_store(AerospikeStore(Cluster(options), drops=drops, clock=clock))
+    breaker = Breaker(options.location, rest=options.retry_timeout)
+    store = AerospikeStore(Cluster(options, breaker), drops=drops, clock=clock)
+    return _as_store(TolerantStore(_as_store(store)))
+
+
+def _as_store(store: Wrapper | InThreads) -> AsyncStore:
+    return cast(AsyncStore, store)
 
 
 _OPENERS: dict[type, Callable[[Any, bool, Clock], AsyncStore]] = {
     EmbeddedOptions: _embedded,
     KyotoOptions: _served,
     TyrantOptions: _served,
+    AerospikeOptions: _clustered,
 }

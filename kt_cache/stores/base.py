@@ -45,7 +45,8 @@ class Stats:
     """How a store is doing, over all processes that use it; sizes in bytes, None for what the store does not know.
 
     `entries` counts expired records that nobody has reclaimed yet, too. `max_size` is 0 without a bound.
-    `processes` have the records open: those of the machine, or a server alone.
+    `processes` have the records open: those of the machine, or a server alone. `lag` is the seconds by which a copy of
+    a server, which is read in its place, may be behind; None where there is none.
     """
 
     store: str
@@ -58,6 +59,7 @@ class Stats:
     evictions: int | None
     expirations: int | None
     processes: int
+    lag: float | None = None
 
     @property
     def hit_ratio(self) -> float | None:

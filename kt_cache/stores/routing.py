@@ -124,6 +124,7 @@ def _total(all_stats: list[Stats]) -> Stats:
             figures[name] = ", ".join(dict.fromkeys(each))
         else:
             figures[name] = None if None in each else sum(each)
+    figures["lag"] = max((stats.lag for stats in all_stats if stats.lag is not None), default=None)
     if not all(stats.max_size for stats in all_stats):
         figures["max_size"] = 0
     return Stats(**figures)

@@ -13,6 +13,7 @@ from kt_core.database.control import BUDGET
 from kt_core.database.environment import Environment, Write
 from kt_core.database.housekeeping import BULK_COST, PUT_COST, RoomNeeded
 from kt_core.database.operations import Operations
+from kt_core.database.writer import Writer
 from kt_core.errors import KTError
 
 _BYTES = 128 << 10  # in one transaction
@@ -26,14 +27,15 @@ class Change(NamedTuple):
     size: int
 
 
-class _Apart(Exception):
-    """The changes do not go together; none was made."""
+class Apart(Exception):
+    """The change does not go together with others; raised where it is alone, it is its outcome. None was made."""
 
 
 class Batch:
     """Makes changes to one logical database, up to `most` of them in one transaction."""
 
-    def __init__(self, environment: Environment, index: int, operations: Operations, most: int) -> None:
+    def __init__(self, writer: Writer, environment: Environment, index: int, operations: Operations, most: int) -> None:
+        self._writer = writer
         self._environment = environment
         self._index = index
         self._operations = operations
@@ -57,17 +59,17 @@ class Batch:
         return changes[start:end]
 
     def _make(self, changes: Sequence[Change]) -> list[Any]:
-        write = self._environment.write
+        write = self._writer.write
         if len(changes) > 1:
             try:
                 return write(self._index, self._together, changes)
-            except (_Apart, KTError):
+            except (Apart, KTError):
                 pass
         outcomes: list[Any] = []
         for operation, arguments, _ in changes:
             try:
                 outcomes.append(write(self._index, operation, *arguments))
-            except KTError as error:
+            except (KTError, Apart) as error:
                 outcomes.append(error)
         return outcomes
 
@@ -87,7 +89,7 @@ class Batch:
             try:
                 outcomes.append(operation(txn, *arguments))
             except RoomNeeded as more:  # than was announced: an append to a long record, say
-                raise _Apart from more
+                raise Apart from more
             except KTError as error:
                 outcomes.append(error)
         return outcomes

@@ -54,6 +54,8 @@ RETRY_AT: Final = 10  # milliseconds: when leaving the bypass, or asking for spa
 # eviction is near, records are culled by number, or nothing is taken. Every read looks at it, so it shares no cache
 # line with what every write changes.
 MODE: Final = 32
+# From here on to the last the words are for whoever made the database; one cache line, 40 to 47, has none of ours.
+FREE: Final = 40
 
 _PRESSED_AT, _BYPASSED_AT, _CULLED_AT = 0, 1, 2
 BYPASSED: Final = int.from_bytes(bytes((0, 1, 0, 0, 0, 0, 0, 0)), sys.byteorder)
@@ -98,6 +100,15 @@ class Settings:
         _, version, map_size, slots, durability, eviction, boot = _HEADER.unpack_from(page)
         durability, eviction, boot = (text.decode("ascii", "replace").strip() for text in (durability, eviction, boot))
         return cls(map_size, slots, durability, eviction, boot, format=version)
+
+    @property
+    def max_size(self) -> int:
+        """A `max_size` that `for_size` divides into these very sizes."""
+        smallest = self.map_size + self.file_size + LOCK_FILE_SIZE
+        for size in (smallest, smallest + mmap.PAGESIZE - 1):
+            if Settings.for_size(size, self.durability, self.eviction, self.boot).slots == self.slots:
+                return size
+        return smallest
 
     @property
     def file_size(self) -> int:

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kt_core.database.environment import Environment, Write
+from kt_core.database.operations import Operations
 from kt_core.database.record import NEVER, Record, original_key, stored_key, to_record, unpack_header
+from kt_core.database.writer import Writer
 
 
 class Entry(NamedTuple):
@@ -38,15 +40,11 @@ class Cursor:
     The reading methods return None at the end.
     """
 
-    def __init__(
-        self,
-        environment: Environment,
-        index: int,
-        put: Callable[[Write, bytes, bytes, int], None],
-    ) -> None:
+    def __init__(self, writer: Writer, environment: Environment, index: int, operations: Operations) -> None:
+        self._write = writer.write
         self._environment = environment
         self._index = index
-        self._put = put
+        self._operations = operations
         self._position: bytes | None = None  # a stored key
         self._backward = False
 
@@ -107,7 +105,7 @@ class Cursor:
 
     def set_value(self, value: bytes, expiry: int = NEVER, *, step: bool = False) -> bool:
         """Store another value under the key; tell whether the cursor stood on a record."""
-        return self.stand(self._environment.write(self._index, self.put_value, value, expiry, step)) is not None
+        return self.stand(self._write(self._index, self.put_value, value, expiry, step)) is not None
 
     def remove(self) -> bool:
         """Delete the record and go on in the cursor's direction; tell whether there was one."""
@@ -115,7 +113,7 @@ class Cursor:
 
     def seize(self) -> Entry | None:
         """Delete the record, return what it was, and go on in the cursor's direction."""
-        return self.stand(self._environment.write(self._index, self.take))
+        return self.stand(self._write(self._index, self.take))
 
     # -- the same in a transaction that others share; the cursor moves only when `stand` is told ----------
 
@@ -126,7 +124,7 @@ class Cursor:
         if entry is not None:
             if step:
                 position = self._beyond(at)
-            self._put(txn, entry.key, value, expiry)
+            self._operations.put(txn, entry.key, value, expiry)
         return Place(entry, position)
 
     def take(self, txn: Write) -> Place:
@@ -135,7 +133,7 @@ class Cursor:
         entry, position = self._find(at)
         if entry is not None:
             position = self._beyond(at)
-            txn.delete(stored_key(entry.key))
+            self._operations.delete(txn, entry.key)
         return Place(entry, position)
 
     def stand(self, place: Place) -> Entry | None:

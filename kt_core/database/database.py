@@ -35,6 +35,7 @@ from kt_core.database.record import (
     unpack_header,
     value_offset,
 )
+from kt_core.database.writer import Journal, Writer
 from kt_core.errors import InvalidInput
 
 Item = tuple[bytes, bytes, int]
@@ -59,13 +60,14 @@ class Trace(NamedTuple):
 class Database:
     """A logical database of an environment; any number of them may stand for the same one."""
 
-    def __init__(self, environment: Environment, index: int = 0) -> None:
+    def __init__(self, environment: Environment, index: int = 0, journal: Journal | None = None) -> None:
         if not 0 <= index < len(environment.dbis):
             raise InvalidInput(f"there is no logical database {index}: the environment has {len(environment.dbis)}")
         self._environment = environment
         self._index = index
-        self._write = environment.write
-        self._inside = Operations(environment, index)
+        self._writer: Writer = environment if journal is None else journal
+        self._write = self._writer.write
+        self._inside = Operations(environment, index) if journal is None else journal.operations
         self._trimmed = b""  # where the next look for old records goes on
 
     @property
@@ -328,7 +330,7 @@ class Database:
 
         Return the result of each, or the `KTError` it ended in.
         """
-        return Batch(self._environment, self._index, self._inside, self._step()).make(changes)
+        return Batch(self._writer, self._environment, self._index, self._inside, self._step()).make(changes)
 
     def _step(self) -> int:
         return min(_BULK, self._environment.housekeeper.most_changes)
@@ -377,7 +379,7 @@ class Database:
 
     def cursor(self) -> Cursor:
         """Return a cursor that stands nowhere yet."""
-        return Cursor(self._environment, self._index, self._inside.put)
+        return Cursor(self._writer, self._environment, self._index, self._inside)
 
     def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Yield the key of every visible record in key order, reading in batches of short transactions."""

@@ -11,6 +11,7 @@ from kt_core.kyoto.base import KyotoClient
 from kt_core.kyoto.calls import Details, Origin, Record, key_and_db
 from kt_core.kyoto.cursor import AsyncCursor
 from kt_core.kyoto.expiry import ExpireTime
+from kt_core.kyoto.lua import Lua
 from kt_core.kyoto.status import Report, Status
 
 
@@ -200,6 +201,10 @@ class AsyncKyotoTycoon(KyotoClient, AwaitedClient):
         **kwargs: Any,
     ) -> dict[Any, Any]:
         return await self._pool.run(self._calls.script(name, merged(__data, kwargs), encode_values, no_reply))
+
+    @property
+    def lua(self) -> Lua:
+        return Lua(self.script)
 
     def __getitem__(self, key_or_keydb: Key | tuple[Key, int | None]) -> Awaitable[Any]:
         return self.get(*key_and_db(key_or_keydb))

@@ -12,6 +12,7 @@ from kt_core.kyoto.base import KyotoClient
 from kt_core.kyoto.calls import Details, Origin, Record, key_and_db
 from kt_core.kyoto.cursor import Cursor
 from kt_core.kyoto.expiry import ExpireTime
+from kt_core.kyoto.lua import Lua
 from kt_core.kyoto.status import Report, Status
 
 
@@ -261,6 +262,14 @@ class KyotoTycoon(KyotoClient, WaitingClient):
         Without `encode_values` the arguments are str, numbers or bytes, and the results bytes.
         """
         return self._pool.run(self._calls.script(name, merged(__data, kwargs), encode_values, no_reply))
+
+    @property
+    def lua(self) -> Lua:
+        """The procedures of the server's script as methods: ``client.lua.NAME(...)`` is ``client.script("NAME", ...)``.
+
+        A name that is no identifier, or begins with two underscores, only `script` takes.
+        """
+        return Lua(self.script)
 
     # -- the client as a mapping -------------------------------------------------------------------------
 

@@ -101,10 +101,10 @@ class Cursor(_Base[Pool, Connection]):
         """Remove the record, return its key and value, and stand on the next one."""
         return self._read(self._calls.seize_current(self._number))
 
-    def scan(self, batch: Callable[[int, int], Op[list[T]]]) -> Iterator[T]:
-        """Yield what a database holds from its first record on, many in one round trip."""
+    def scan(self, batch: Callable[[int, int], Op[list[T]]], key: Key | None = None) -> Iterator[T]:
+        """Yield what a database holds from its first record on, or as `jump` finds one; many in one round trip."""
         size = _FIRST_BATCH
-        self.jump()
+        self.jump(key)
         while True:
             found = self._run(batch(self._number, size))
             yield from found
@@ -189,9 +189,9 @@ class AsyncCursor(_Base[AsyncPool, AsyncConnection]):
     async def seize(self) -> tuple[Any, Any] | None:
         return await self._read(self._calls.seize_current(self._number))
 
-    async def scan(self, batch: Callable[[int, int], Op[list[T]]]) -> AsyncIterator[T]:
+    async def scan(self, batch: Callable[[int, int], Op[list[T]]], key: Key | None = None) -> AsyncIterator[T]:
         size = _FIRST_BATCH
-        await self.jump()
+        await self.jump(key)
         while True:
             found = await self._run(batch(self._number, size))
             for item in found:

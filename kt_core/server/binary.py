@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from kt_core.database.batch import Change
 from kt_core.errors import KTError
-from kt_core.server.call import Changing
+from kt_core.server.call import Changing, Waiting
 from kt_core.server.counters import GET, REMOVE, SCRIPT, SET
+from kt_core.server.scripting.states import Result
 from kt_core.server.served import ServedDatabase
 from kt_core.wire.kt_binary import (
     GET_BULK,
+    PLAY_SCRIPT,
     REPLY,
     ErrorReply,
     GetBulk,
@@ -30,13 +32,13 @@ from kt_core.wire.kt_binary import (
     SetBulk,
     SetReply,
 )
-from kt_core.wire.kt_items import RECORD, Key, Record
+from kt_core.wire.kt_items import RECORD, Key, Record, pack_pairs
 
 if TYPE_CHECKING:
     from kt_core.server.server import Server
 
 T = TypeVar("T", bound="tuple[Any, ...]")
-Answer: TypeAlias = "Reply | bytes | Changing | Coroutine[Any, Any, Reply | bytes]"
+Answer: TypeAlias = "Reply | bytes | Changing | Waiting | Coroutine[Any, Any, Reply | bytes]"
 """A reply, as a message or packed already, or what it waits for."""
 
 _SLICE: Final = 512  # records of a long request in one turn of the event loop
@@ -160,7 +162,18 @@ def _found_reply(parts: list[bytes]) -> bytes:
 
 def _play_script(server: Server, request: PlayScript) -> Answer:
     server.counters[SCRIPT] += 1
-    return ErrorReply()
+    if server.scripts is None:
+        return ErrorReply()
+    answer: Answer = server.scripts.call(request.name, request.records, _script_reply)
+    return answer
+
+
+def _script_reply(result: Result) -> Reply | bytes:
+    code, values = result
+    if code:
+        return ErrorReply()
+    head = REPLY.pack(PLAY_SCRIPT, len(values))
+    return pack_pairs(head, sorted(values.items()) if len(values) > 1 else list(values.items()))
 
 
 _ANSWERS: Final[dict[type[Request], Callable[[Server, Any], Answer]]] = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from kt_core.database.batch import Change
-from kt_core.errors import CounterOverflow, Damaged, InvalidInput, KTError, NotACounter, StoreFull
+from kt_core.errors import CounterOverflow, Damaged, InvalidInput, KTError, NotACounter, NotSupported, StoreFull
 from kt_core.server.served import ServedDatabase
 from kt_core.wire.kt_rpc import Failure, RpcReply, RpcRequest, parse_database
 from kt_core.wire.numbers import parse_integer, parse_xt
@@ -34,12 +35,28 @@ class Changing(NamedTuple):
     reply: Callable[[list[Any]], Any]
 
 
+class Waiting:
+    """An answer that comes when it is there."""
+
+    @abstractmethod
+    def begin(self, done: Callable[[Any], None]) -> None:
+        """See to it that `done` is called with the answer, or the `KTError` it ended in, in the event loop."""
+
+    @abstractmethod
+    def cancel(self) -> object:
+        """Take note that nobody waits any more."""
+
+    @abstractmethod
+    def doubt(self) -> None:
+        """Take note that perhaps nobody does: the client sends nothing more."""
+
+
 def changing(served: ServedDatabase, change: Change, reply: Callable[[Any], RpcReply]) -> Changing:
     """Return the answer that waits for one change."""
     return Changing(served, (change,), lambda results: reply(results[0]))
 
 
-Answer: TypeAlias = "RpcReply | Changing | Coroutine[Any, Any, RpcReply]"
+Answer: TypeAlias = "RpcReply | Changing | Waiting | Coroutine[Any, Any, RpcReply]"
 
 
 class Call:
@@ -89,6 +106,7 @@ _FAILURES: Final[Mapping[type[KTError], RpcReply]] = {
 _CODES: Final[Mapping[type[KTError], tuple[int, str]]] = {
     StoreFull: (9, "system error"),
     Damaged: (5, "broken file"),
+    NotSupported: (4, "no permission"),
     InvalidInput: (2, "invalid operation"),
 }
 

@@ -14,13 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from kt_core.errors import KTError, ProtocolError
-from kt_core.server.call import Changing, Refused
+from kt_core.server.call import Changing, Refused, Waiting
 from kt_core.wire.exchange import NEED_DATA, Buffer, TooLarge
 
 if TYPE_CHECKING:
     from kt_core.server.service import Service
 
 _EARLY: Final = 1 << 16  # bytes that are read ahead of an answer
+_LONGEST: Final = 1e9  # seconds; a loop takes no more of them
 
 
 class Incoming(Protocol):
@@ -44,11 +45,12 @@ class Channel(asyncio.Protocol):
         self._blocked = False  # the client does not take its answers
         self._ended = False  # the client sends no more
         self._closing = False
-        self._task: asyncio.Task[Any] | None = None
+        self._task: asyncio.Task[Any] | Waiting | None = None
         self.heard = 0.0
         """When something last moved while half a request or an untaken reply stood; 0 while none does."""
         self._untaken = 0  # bytes
         self._taking: asyncio.Future[None] | None = None
+        self._hope: asyncio.Future[bool] | None = None  # of the request that waits for something
         self.peer = ""
 
     # -- what the protocols differ in ----------------------------------------------------------------------
@@ -87,6 +89,10 @@ class Channel(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._ended = True
+        if self._hope is not None:  # nobody may be there to have what is waited for
+            _settle(self._hope)
+        if isinstance(self._task, Waiting):
+            self._task.doubt()
         return self._awaited or self._blocked  # whether to keep the connection for what is to be sent yet
 
     def pause_writing(self) -> None:
@@ -108,11 +114,32 @@ class Channel(asyncio.Protocol):
             self._taking = self._service.loop.create_future()
             await self._taking
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the client sends no more."""
+        return self._ended
+
+    async def wait_for(self, happening: asyncio.Future[bool], seconds: float) -> bool:
+        """Wait for something, for so long and while the client may send more; return what came of it, or False."""
+        timer = self._service.loop.call_later(min(seconds, _LONGEST), _settle, happening)
+        self._hope = happening
+        if self._ended:
+            _settle(happening)
+        try:
+            return await happening
+        finally:
+            self._hope = None
+            timer.cancel()
+
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
         self._service.part(self)
         if self._task is not None:
             self._task.cancel()
+
+    def send(self, data: bytes) -> None:
+        """Send part of an answer that goes on."""
+        self._transport.write(data)
 
     # -- requests ----------------------------------------------------------------------------------------
 
@@ -183,19 +210,29 @@ class Channel(asyncio.Protocol):
             answer = ask()
         except (KTError, Refused) as error:
             answer = error
-        if isinstance(answer, Changing):
+        if isinstance(answer, bytes):  # ahead of what takes longer to tell
+            reply(answer)
+        elif isinstance(answer, Changing):
             self._awaited = True
             self._service.turn.add_all(answer.served, answer.changes, partial(self._changed, answer.reply, reply))
+        elif isinstance(answer, Waiting):
+            self._awaited = True
+            self._task = answer
+            answer.begin(partial(self._came, reply))
         elif isinstance(answer, Coroutine):
             self._awaited = True
-            self._task = self._service.loop.create_task(answer)
-            self._task.add_done_callback(partial(self._done, reply))
+            self._task = task = self._service.loop.create_task(answer)
+            task.add_done_callback(partial(self._done, reply))
         else:
             reply(answer)
 
     def _changed(self, make: Callable[[list[Any]], Any], reply: Callable[[Any], None], outcomes: list[Any]) -> None:
         failed = next((outcome for outcome in outcomes if isinstance(outcome, KTError)), None)
         self._answered(lambda: reply(make(outcomes) if failed is None else failed))
+
+    def _came(self, reply: Callable[[Any], None], outcome: Any) -> None:
+        self._task = None
+        self._answered(lambda: reply(outcome))
 
     def _done(self, reply: Callable[[Any], None], task: asyncio.Task[Any]) -> None:
         self._task = None
@@ -230,3 +267,8 @@ class Channel(asyncio.Protocol):
             self._advance(data)
         if self._ended and not (self._awaited or self._blocked or self._closing):
             self.close()
+
+
+def _settle(happening: asyncio.Future[bool]) -> None:
+    if not happening.done():
+        happening.set_result(False)

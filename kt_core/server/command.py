@@ -12,21 +12,49 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from kt_core.errors import KTError, Misconfigured
 from kt_core.server import log
-from kt_core.server.flags import SHARED, Flag, Program, Settings, ignore, level, option, read
+from kt_core.server.daemon import detach, notify, pid_file
+from kt_core.server.flags import SHARED, Flag, Program, Settings, ignore, level, master, option, positive, read
+from kt_core.server.memcached import MemcachedOptions
 from kt_core.server.orphan import end_with
 from kt_core.server.report import PROTOCOL
 from kt_core.server.server import Server, ServerOptions
 from kt_core.server.service import Service
 from kt_core.server.tyrant.command import TYRANT
+from kt_core.server.updates import LARGEST_SID
+from kt_core.sizes import parse_size
 
 logger = logging.getLogger("kt_core.server")
+
+
+def _memcached(settings: Settings, port: str) -> None:
+    settings.options["memcached"] = MemcachedOptions(port=int(port), flags=True)
+
+
+def _plug_in(settings: Settings, path: str) -> None:
+    if not os.path.basename(path).startswith("ktplugservmemc"):
+        raise Misconfigured(f"-plsv {path}: this server has one plug-in, and loads none: write ktplugservmemc.so")
+    settings.options.setdefault("memcached", MemcachedOptions())
+
+
+def _open_scripts(settings: Settings) -> None:
+    settings.options["script_opened"] = True
+
+
+def _at_least_one(text: str) -> int:
+    return max(int(text), 1)
+
+
+def _read_only(settings: Settings) -> None:
+    settings.options["read_only"] = True
+
 
 FLAGS: Final = {
     **SHARED,
@@ -34,28 +62,56 @@ FLAGS: Final = {
     "-li": Flag("", level(logging.INFO), "log every request, too"),
     "-ls": Flag("", level(log.SYSTEM), "log starts, stops and errors (the default)"),
     "-lz": Flag("", level(logging.CRITICAL + 1), "log nothing"),
-    "-th": Flag("NUMBER", ignore, "accepted; one thread serves every connection"),
+    "-ord": Flag("", _read_only, "let nobody change anything"),
+    "-oat": Flag("", ignore, "accepted; every change is a transaction"),
+    "-oas": Flag("", ignore, "accepted; PATH.kct has every change on the disk before it is acknowledged"),
+    "-onl": Flag("", ignore, "accepted; several processes may have a database open in any case"),
+    "-otl": Flag("", ignore, "accepted, for the same reason"),
+    "-onr": Flag("", ignore, "accepted; a database that is damaged is refused, not repaired"),
+    "-asi": Flag(
+        "NUMBER", option("synchronize_interval", float), "the seconds between writing what is not on the disk yet (0)"
+    ),
+    "-ash": Flag("", ignore, "accepted; it is always written through to the disk"),
+    "-bgs": Flag("DIRECTORY", option("snapshot_directory", Path), "where snapshots are written, and read at the start"),
+    "-bgsi": Flag("NUMBER", option("snapshot_interval", positive), "the seconds between them (180)"),
+    "--memcached": Flag("PORT", _memcached, "serve clients of memcached there, their flags kept"),
+    "-plsv": Flag("PATH", _plug_in, "accepted for ktplugservmemc.so: serve clients of memcached, as -plex says"),
+    "-plex": Flag("TEXT", option("memcached", MemcachedOptions.parse), "how: host=...#port=11211#opts=fqr#qtout=10"),
+    "-scr": Flag("FILE", option("script"), "the Lua script whose procedures clients may call"),
+    "-scrtime": Flag("NUMBER", option("script_patience", positive), "the seconds that a call of it may take (10)"),
+    "-scrmem": Flag("SIZE", option("script_memory", parse_size), "the memory of each of its interpreters (256m)"),
+    "-scropen": Flag("", _open_scripts, "let it use the whole library of Lua: files, programs, other modules"),
+    "-ulog": Flag("DIRECTORY", option("log_directory", Path), "where the update log is; it needs -sid"),
+    "-ulim": Flag("SIZE", option("log_limit", parse_size), "the bytes after which another file of it is begun (256m)"),
+    "-uasi": Flag("NUMBER", option("log_interval", float), "the seconds between the times it is synchronized (never)"),
+    "-sid": Flag("NUMBER", option("sid", int), "the number of this server among those that replicate"),
+    "-mhost": Flag("ADDRESS", master(0), "the master to follow; it needs -sid and -rts"),
+    "-mport": Flag("NUMBER", master(1, int), "its port (1978)"),
+    "-rts": Flag("FILE", option("time_path", Path), "where to remember how far it was followed"),
+    "-riv": Flag("NUMBER", option("follow_interval", float), "the milliseconds to take over each of its changes (0)"),
+    "-th": Flag("NUMBER", option("threads", _at_least_one), "the threads for scripts that take long (16)"),
 }
 
 
 # The original's flags that this server has not: what it says instead of starting without what was asked for.
 REFUSED: Final = {
-    **dict.fromkeys(("-scr",), "this server runs no scripts"),
-    **dict.fromkeys(("-ulog", "-ulim", "-uasi", "-sid"), "this server keeps no update log"),
-    **dict.fromkeys(("-mhost", "-mport", "-rts", "-riv"), "this server is no slave of another"),
-    **dict.fromkeys(
-        ("-ord", "-oat", "-onl", "-otl", "-onr"), "databases are opened to be read and written, and locked"
-    ),
-    **dict.fromkeys(("-oas", "-ash", "-asi"), "write PATH.kct for a database that is on the disk with every write"),
-    **dict.fromkeys(("-bgs", "-bgsi", "-bgsc"), "write PATH.kct for a database that outlives the server"),
-    **dict.fromkeys(("-plsv", "-plex", "-pldb"), "this server loads no plug-ins"),
-    "-dmn": "start the server with systemd, or with nohup and &",
+    "-bgsc": "snapshots are written as they are; compress those that are kept by a tool for that",
+    "-pldb": "this server loads no plug-ins; write one of the databases that --help names",
 }
 
 
 def _finish(settings: Settings, databases: list[str]) -> None:
+    options = settings.options
     if databases:
-        settings.options["databases"] = databases
+        options["databases"] = databases
+    if not 0 <= options.get("sid", 0) <= LARGEST_SID:
+        raise Misconfigured(f"-sid {options['sid']}: write a number up to {LARGEST_SID}")
+    if {"log_directory", "time_path", "master"} & options.keys() and "sid" not in options:
+        raise Misconfigured("-ulog, -mhost and -rts need -sid: write a number that no other server has")
+    if "master" in options and "time_path" not in options:
+        raise Misconfigured("-mhost and -mport need -rts: write the path of a file that remembers how far")
+    if options.get("read_only") and "time_path" in options:
+        raise Misconfigured("-ord: who follows a master has to change its databases: leave it off, or -rts")
 
 
 KYOTO: Final = Program(
@@ -98,12 +154,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if settings.show is not None:
             sys.stdout.write(settings.show + "\n")
             return 0
-        log.configure(settings.level, settings.log_path)
+        detached = detach() if settings.daemon else None
+        logged = log.configure(settings.level, settings.log_path)
         server = program.make(settings.options)
     except (Misconfigured, OSError) as error:
         sys.stderr.write(f"{error}\nTry --help.\n")
         return 1
-    return _run(_serve(settings, server))
+    return _run(_serve(settings, server, logged, detached))
 
 
 def _run(serving: Coroutine[Any, Any, int]) -> int:
@@ -117,13 +174,27 @@ def _run(serving: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(serving)
 
 
-async def _serve(settings: Settings, server: Service) -> int:
+async def _serve(
+    settings: Settings, server: Service, logged: logging.Handler, detached: Callable[[], None] | None
+) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    endings = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, endings)  # who started it may have blocked them for itself
-    for number in endings:
-        loop.add_signal_handler(number, ended.set)
+
+    def reload() -> None:
+        if isinstance(logged, log.LogFile):
+            logged.reopen()
+        logger.log(log.SYSTEM, "reloading")
+        server.reload()
+
+    answers = {
+        signal.SIGTERM: ended.set,
+        signal.SIGINT: ended.set,
+        signal.SIGHUP: reload if settings.daemon else ended.set,
+        signal.SIGUSR1: reload,
+    }
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, answers)  # who started it may have blocked them for itself
+    for number, answer in answers.items():
+        loop.add_signal_handler(number, answer)
     try:
         if settings.parent is not None:
             end_with(settings.parent, ended.set)
@@ -134,20 +205,28 @@ async def _serve(settings: Settings, server: Service) -> int:
     where = [f"{server.host}:{server.port}"] if server.port else []
     where += [server.sock] if server.sock else []
     logger.log(log.SYSTEM, "listening on %s, process %d", " and ".join(where), os.getpid())
-    _announce(settings, server)
-    await ended.wait()
-    logger.log(log.SYSTEM, "ending")
-    await server.stop()
-    if settings.pid_path is not None:
-        os.unlink(settings.pid_path)
+    with ExitStack() as files:
+        try:
+            if settings.pid_path is not None:
+                files.enter_context(pid_file(Path(settings.pid_path)))
+        except OSError as error:
+            sys.stderr.write(f"the server cannot write where its process id is to be: {error}\n")
+            await server.stop()
+            return 1
+        if settings.ready is not None:
+            _announce(settings.ready, server)
+        if detached is not None:
+            detached()
+        notify("READY=1")
+        await ended.wait()
+        notify("STOPPING=1")
+        logger.log(log.SYSTEM, "ending")
+        await server.stop()
     logger.log(log.SYSTEM, "ended")
     return 0
 
 
-def _announce(settings: Settings, server: Service) -> None:
-    if settings.pid_path is not None:
-        Path(settings.pid_path).write_text(f"{os.getpid()}\n")
-    if settings.ready is not None:
-        facts = {"pid": os.getpid(), "host": server.host, "port": server.port, "sock": server.sock}
-        with os.fdopen(settings.ready, "w") as stream:
-            stream.write(json.dumps(facts) + "\n")
+def _announce(descriptor: int, server: Service) -> None:
+    facts = {"pid": os.getpid(), **server.whereabouts()}
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(json.dumps(facts) + "\n")

@@ -6,25 +6,33 @@ Source: the Kyoto Tycoon protocol reference, sections 0, 1.6, 1.7 and 2.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kt_core.errors import InvalidInput, KTError
-from kt_core.server import binary, quick, rest
+from kt_core.server import binary, quick, rest, signals
 from kt_core.server.call import Call, Refused, failed
-from kt_core.server.channel import Channel
+from kt_core.server.channel import Channel, Incoming
 from kt_core.server.procedures import PROCEDURES, UNKNOWN, Procedure
-from kt_core.wire import http, kt_binary, kt_rest, kt_rpc
+from kt_core.wire import http, kt_binary, kt_log, kt_rest, kt_rpc
 from kt_core.wire.exchange import TooLarge
-from kt_core.wire.kt_binary import GET_BULK, SET_BULK
+from kt_core.wire.kt_binary import GET_BULK, PLAY_SCRIPT, SET_BULK
 
 if TYPE_CHECKING:
     from kt_core.server.cursors import ServedCursor
+    from kt_core.server.feed import Subscription
     from kt_core.server.server import Server
 
 _EARLY: Final = 1 << 16  # bytes that are read ahead of an answer
 _LONG: Final = 1 << 16  # bytes of a body that take so long to decode that others get their turn meanwhile
+# What the log calls them.
+_NAMES: Final[Mapping[type[Any], str]] = {
+    kt_binary.SetBulk: "bin_set_bulk",
+    kt_binary.RemoveBulk: "bin_remove_bulk",
+    kt_binary.GetBulk: "bin_get_bulk",
+    kt_binary.PlayScript: "bin_play_script",
+}
 
 
 class Connection(Channel):
@@ -36,19 +44,27 @@ class Connection(Channel):
         self._lanes = server.lanes
         self._binary = kt_binary.RequestDecoder(buffer=self._buffer)
         self._http = http.RequestDecoder(buffer=self._buffer)
+        self._quick = not server.logs_requests
         self.cursors: dict[int, ServedCursor] = {}
+        self.subscription: Subscription | None = None
+        """Once the client follows what this server changes."""
 
     def data_received(self, data: bytes) -> None:
         if not self._vigil.heard:
             self._vigil.hear()
         if self._awaited or self._blocked:
-            self._keep(data)
-        elif self._decoder is not None:
+            if self.subscription is None:
+                self._keep(data)
+            else:
+                self.subscription.acknowledge(data)
+        elif self._decoder is not None or not self._quick:
             self._advance(data)
         elif data[0] == GET_BULK and (reply := quick.get(self._lanes, data)) is not None:
             self._transport.write(reply)
         elif data[0] == SET_BULK and quick.put(self._lanes, data, self._stored):
             self._awaited = True
+        elif data[0] == PLAY_SCRIPT and (call := quick.call(data)) is not None:
+            self._play(call)
         else:
             self._advance(data)
 
@@ -56,7 +72,9 @@ class Connection(Channel):
         super().connection_lost(error)
         self.cursors.clear()
 
-    def _choose(self, first: bytes) -> kt_binary.RequestDecoder | http.RequestDecoder:
+    def _choose(self, first: bytes) -> Incoming:
+        if first == kt_log.ACK:
+            return kt_log.SubscribeDecoder(buffer=self._buffer)
         return self._binary if first >= b"\x80" or first == b"\0" else self._http
 
     def _refuse_size(self) -> bytes:
@@ -74,7 +92,10 @@ class Connection(Channel):
         if self._early or self._ended:
             self._go_on()
 
-    def _handle(self, request: kt_binary.Request | http.Request) -> None:
+    def _handle(self, request: kt_binary.Request | http.Request | kt_log.Subscribe) -> None:
+        if isinstance(request, kt_log.Subscribe):
+            self._subscribe(request)
+            return
         if not isinstance(request, http.Request):
             self._answer(partial(binary.answer, self._server, request), partial(self._reply_binary, request))
             return
@@ -82,6 +103,15 @@ class Connection(Channel):
         if len(request.body) > _LONG:
             decode = partial(self._server.in_thread, decode)
         self._answer(decode, partial(self._handle_http, request))
+
+    def _subscribe(self, request: kt_log.Subscribe) -> None:
+        feed = self._server.feed
+        if feed is None:
+            self._server.log.info("%s: no update log allows no replication", self.peer)
+            self._transport.write(kt_log.encode_answer(kt_binary.ErrorReply()))
+            self.close()
+        else:
+            self._answer(partial(feed.serve, self, request), lambda _: self.close())
 
     def _handle_http(self, request: http.Request, call: kt_rpc.RpcRequest | TooLarge | None) -> None:
         server = self._server
@@ -91,15 +121,41 @@ class Connection(Channel):
         elif isinstance(call, TooLarge):
             self._respond(request._replace(keep_alive=False), http.TOO_LARGE_RESPONSE)
         else:
-            procedure = PROCEDURES.get(call.procedure, UNKNOWN)
-            reply = partial(self._reply_call, request, procedure)
-            self._answer(partial(procedure.answer, Call(server, self.cursors, call)), reply)
+            self._make_call(request, call)
+
+    def _make_call(self, request: http.Request, call: kt_rpc.RpcRequest) -> None:
+        server = self._server
+        procedure = PROCEDURES.get(call.procedure, UNKNOWN)
+        ask = partial(procedure.answer, Call(server, self.cursors, call))
+        reply = partial(self._reply_call, request, call, procedure)
+        if b"WAIT" not in call.parameters:
+            self._answer(ask, reply)
+            return
+
+        def go_on(failure: kt_rpc.RpcReply | None) -> None:
+            if failure is None:
+                self._answer(ask, reply)
+            else:
+                self._tell(request, failure)
+
+        self._answer(partial(signals.wait, server.conditions, self, call.parameters), go_on)
+
+    def _play(self, call: kt_binary.PlayScript) -> None:
+        """Answer a call of a script; most are answered at once."""
+        answer = binary.answer(self._server, call)
+        if isinstance(answer, bytes) and not call.no_reply:
+            self._transport.write(answer)
+        else:
+            self._answer(lambda: answer, partial(self._reply_binary, call))
 
     def _reply_binary(self, request: kt_binary.Request, reply: kt_binary.Reply | bytes | KTError) -> None:
         heard = isinstance(request, kt_binary.GetBulk) or not request.no_reply
+        done = not isinstance(reply, KTError | kt_binary.ErrorReply)
+        if self._server.logs_requests:
+            self._server.log.info("(%s): %s: %d", self.peer, _NAMES[type(request)], done)
         if isinstance(reply, KTError):
             self._refuse(reply, heard)
-        elif isinstance(reply, kt_binary.ErrorReply) and not isinstance(request, kt_binary.PlayScript):
+        elif not done and not isinstance(request, kt_binary.PlayScript):
             self._refuse("a request failed", heard)
         elif heard:
             self._transport.write(reply if isinstance(reply, bytes) else kt_binary.encode_reply(reply))
@@ -112,13 +168,22 @@ class Connection(Channel):
         self.close()
 
     def _reply_call(
-        self, request: http.Request, procedure: Procedure, outcome: kt_rpc.RpcReply | Refused | KTError
+        self,
+        request: http.Request,
+        call: kt_rpc.RpcRequest,
+        procedure: Procedure,
+        outcome: kt_rpc.RpcReply | Refused | KTError,
     ) -> None:
         if isinstance(outcome, KTError) and not isinstance(outcome, InvalidInput):
             self._server.log.error("%s: %s", self.peer, outcome)
         reply = outcome if isinstance(outcome, kt_rpc.RpcReply) else failed(outcome)
         if not isinstance(outcome, Refused):
             self._server.count(procedure.counts, missed=reply.status != 200)
+        if b"SIGNAL" in call.parameters:
+            reply = signals.signal(self._server.conditions, call.parameters, reply)
+        self._tell(request, reply)
+
+    def _tell(self, request: http.Request, reply: kt_rpc.RpcReply) -> None:
         self._respond(
             request, kt_rpc.encode_reply(reply, head=request.method == b"HEAD", keep_alive=request.keep_alive)
         )
@@ -126,7 +191,7 @@ class Connection(Channel):
     def _reply_rest(self, request: http.Request, reply: kt_rest.RestReply | KTError) -> None:
         if isinstance(reply, KTError):
             self._server.log.error("%s: %s", self.peer, reply)
-            reply = kt_rest.RestReply(500, error=str(reply).encode())
+            reply = kt_rest.RestReply(500, error=failed(reply).values[b"ERROR"])
         self._respond(
             request, kt_rest.encode_reply(reply, head=request.method == b"HEAD", keep_alive=request.keep_alive)
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kt_core.database import Cursor, Entry
+from kt_core.database import Cursor, Database, Entry
 from kt_core.database.batch import Change
 from kt_core.server.call import OK, Answer, Call, Refused, changing
 from kt_core.server.served import ServedDatabase
@@ -19,12 +19,13 @@ _MOST: Final = 1024  # of one connection
 class ServedCursor:
     """A cursor on a database; it stands nowhere any more once the database was cleared."""
 
-    def __init__(self, served: ServedDatabase) -> None:
+    def __init__(self, served: ServedDatabase, database: Database) -> None:
         self.served = served
+        self._database = database
         self._place()
 
     def _place(self) -> None:
-        self._cursor = self.served.database.cursor()
+        self._cursor = self._database.cursor()
         self._clears = self.served.clears
 
     @property
@@ -45,7 +46,8 @@ def _own(call: Call) -> ServedCursor:
         if len(call.cursors) >= _MOST:
             raise Refused(Failure.NO_CURSOR)
         try:
-            found = call.cursors[number] = ServedCursor(call.served)
+            served = call.served
+            found = call.cursors[number] = ServedCursor(served, served.database)
         except Refused:
             raise Refused(Failure.NO_CURSOR) from None
     return found

@@ -14,6 +14,9 @@ from kt_core.errors import Misconfigured, choose
 from kt_core.server import log
 from kt_core.server.service import Service
 
+PORT: Final = 1978
+"""Of every server that says no other."""
+
 
 @dataclass
 class Settings:
@@ -26,6 +29,7 @@ class Settings:
     pid_path: str | None = None
     ready: int | None = None
     parent: int | None = None
+    daemon: bool = False
     show: str | None = None
     """What is to be printed instead of running: the help or the version."""
 
@@ -88,6 +92,21 @@ def positive(text: str) -> float:
     return number
 
 
+def master(index: int, read: Callable[[str], Any] = str) -> Callable[[Settings, str], None]:
+    """Return what sets the host or the port of the server to follow, its 0th or 1st part."""
+
+    def apply(settings: Settings, text: str) -> None:
+        both = list(settings.options.get("master", ("", PORT)))
+        both[index] = read(text)
+        settings.options["master"] = tuple(both)
+
+    return apply
+
+
+def _detach(settings: Settings) -> None:
+    settings.daemon = True
+
+
 def _microseconds(text: str) -> float:
     return float(text) / 1e6
 
@@ -101,6 +120,7 @@ SHARED: Final[Mapping[str, Flag]] = {
     "-spin": Flag("NUMBER", option("spin", _microseconds), "the microseconds to look for more before sleeping (100)"),
     "-log": Flag("FILE", setting("log_path"), "where the log goes (standard output)"),
     "-le": Flag("", level(logging.ERROR), "log errors only"),
+    "-dmn": Flag("", _detach, "leave the terminal once it listens; SIGHUP is as SIGUSR1 then"),
     "-pid": Flag("FILE", setting("pid_path"), "where to write the process id"),
     "-ready": Flag("DESCRIPTOR", setting("ready", int), "where to say, as a line of JSON, that the server listens"),
     "-parent": Flag("PID", setting("parent", int), "end when this process has ended"),

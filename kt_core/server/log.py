@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Final
+from typing import Final, TextIO
 
 SYSTEM: Final = 25
 """Between INFO and WARNING: what happens to the server as a whole."""
@@ -22,10 +22,25 @@ class Formatter(logging.Formatter):
         self.converter = time.gmtime
 
 
-def configure(level: int, path: str | None) -> logging.Handler:
+class LogFile(logging.FileHandler):
+    """A file that can be moved away, and begun anew, while the server runs."""
+
+    def reopen(self) -> None:
+        """Go on in the file that is at the path now; in the same one if none can be opened there."""
+        try:
+            opened = self._open()
+        except OSError as error:
+            logging.getLogger("kt_core.server").error("the log stays where it is: %s", error)
+        else:
+            before = self.setStream(opened)
+            if before is not None:
+                before.close()
+
+
+def configure(level: int, path: str | None) -> LogFile | logging.StreamHandler[TextIO]:
     """Send what the server and the database below it log to a file, or to the standard output."""
     logging.addLevelName(SYSTEM, "SYSTEM")
-    handler = logging.FileHandler(path, encoding="utf-8", delay=False) if path else logging.StreamHandler(sys.stdout)
+    handler = LogFile(path, encoding="utf-8") if path else logging.StreamHandler(sys.stdout)
     handler.setFormatter(Formatter())
     logger = logging.getLogger("kt_core")
     logger.addHandler(handler)

@@ -15,12 +15,13 @@ from kt_core.database import Origin, Record
 from kt_core.database.batch import Change
 from kt_core.errors import InvalidInput, KTError
 from kt_core.number import INTEGER_MAX, INTEGER_MIN
-from kt_core.server import cursors
+from kt_core.server import cursors, replicating
 from kt_core.server.call import OK, Answer, Call, changing
-from kt_core.server.counters import GET, MISC, REMOVE, SET
+from kt_core.server.counters import GET, MISC, REMOVE, SCRIPT, SET
 from kt_core.server.report import report
+from kt_core.server.scripting.states import NO_PROCEDURE, Result
 from kt_core.server.served import ServedDatabase
-from kt_core.wire.kt_rpc import Failure, RpcReply, not_implemented
+from kt_core.wire.kt_rpc import Failure, RpcReply, not_implemented, script_failed
 from kt_core.wire.numbers import parse_integer, parse_real
 
 _SLICE = 512  # keys looked at in one turn of the event loop
@@ -252,7 +253,7 @@ def _clear(call: Call) -> Answer:
 
 
 async def _vacuum(call: Call) -> RpcReply:
-    await call.server.in_thread(call.served.database.vacuum)
+    await call.server.in_thread(call.served.vacuum)
     return OK
 
 
@@ -264,22 +265,37 @@ async def _synchronize(call: Call) -> RpcReply:
     return OK
 
 
+def _play_script(call: Call) -> Answer:
+    scripts, name = call.server.scripts, call.parameters.get(b"name", b"")
+    if scripts is None:
+        return Failure.NO_SCRIPTS.reply
+    if not (name.isascii() and name.isalnum()):
+        return Failure.INVALID.reply
+    call.server.counters[SCRIPT] += 1
+    answer: Answer = scripts.call(name, list(call.marked().items()), _script_reply)
+    return answer
+
+
+def _script_reply(result: Result) -> RpcReply:
+    if result.code == NO_PROCEDURE:
+        return Failure.NO_SCRIPT.reply
+    if result.code:
+        return script_failed(result.code)
+    return RpcReply(200, {b"_" + key: value for key, value in result.values.items()})
+
+
 def _unknown(call: Call) -> Answer:
     return not_implemented(call.request.procedure)
-
-
-def _refuse(failure: Failure) -> Callable[[Call], Answer]:
-    return lambda call: failure.reply
 
 
 PROCEDURES: Final[dict[str, Procedure]] = {
     "void": Procedure(_void),
     "echo": Procedure(_echo),
     "report": Procedure(_report),
-    "play_script": Procedure(_refuse(Failure.NO_SCRIPTS)),
-    "tune_replication": Procedure(_refuse(Failure.NO_REPLICATION)),
-    "ulog_list": Procedure(_refuse(Failure.NO_UPDATE_LOG)),
-    "ulog_remove": Procedure(_refuse(Failure.NO_UPDATE_LOG)),
+    "play_script": Procedure(_play_script),
+    "tune_replication": Procedure(replicating.tune),
+    "ulog_list": Procedure(replicating.files),
+    "ulog_remove": Procedure(replicating.remove),
     "status": Procedure(_status, (MISC,)),
     "clear": Procedure(_clear, (MISC,)),
     "synchronize": Procedure(_synchronize, (MISC,)),

@@ -1,4 +1,4 @@
-"""One record fetched or stored: most of the traffic, and therefore without the general machinery.
+"""One record fetched or stored, or one short call of a script: most of the traffic, without the general machinery.
 
 That takes five times as long. What the requests of a turn of the event loop have in common is done once: a read
 transaction, the time, and at the end of the turn one call of LMDB for all that is to be stored. The bytes are those of
@@ -20,7 +20,7 @@ from kt_core.errors import KTError
 from kt_core.server.counters import GET, SET
 from kt_core.server.served import ReadFailed, ServedDatabase
 from kt_core.server.turn import Turn
-from kt_core.wire.kt_binary import ONE_KEY, ONE_RECORD, GetReply, SetReply, encode_reply
+from kt_core.wire.kt_binary import ONE_CALL, ONE_KEY, ONE_RECORD, GetReply, PlayScript, SetReply, encode_reply
 
 Stored: TypeAlias = "Callable[[KTError | None], object]"
 """Told that a record is stored, or why it is not."""
@@ -32,6 +32,9 @@ _FOUND: Final = Struct(">BIHIIq")  # opcode, hits, database, sizes of key and va
 _pack_found = _FOUND.pack
 _unpack_key, _KEY_AT = ONE_KEY.unpack_from, ONE_KEY.size
 _unpack_record, _RECORD_AT = ONE_RECORD.unpack_from, ONE_RECORD.size
+_unpack_call, _NAME_AT = ONE_CALL.unpack_from, ONE_CALL.size
+_unpack_pair: Final = Struct(">II").unpack_from
+_FEW_PAIRS: Final = 16
 _AT_ONCE: Final = 64  # records in one call of LMDB
 
 
@@ -192,3 +195,23 @@ def put(lanes: list[Lane], data: bytes, stored: Stored) -> bool:
     lane.rows.append((key, pack_header(expiry, lane.now << 8) + data[middle:]))
     lane.askers.append(stored)
     return True
+
+
+def call(data: bytes) -> PlayScript | None:
+    """Return the call of a script with few arguments, if that is all that has arrived."""
+    if len(data) < _NAME_AT:
+        return None
+    _, flags, name_size, count = _unpack_call(data)
+    at = end = _NAME_AT + name_size
+    if count > _FEW_PAIRS:
+        return None
+    pairs: list[tuple[bytes, bytes]] = []
+    for _ in range(count):
+        start = at + 8
+        if start > len(data):
+            return None
+        key_size, value_size = _unpack_pair(data, at)
+        middle = start + key_size
+        at = middle + value_size
+        pairs.append((data[start:middle], data[middle:at]))
+    return PlayScript(data[_NAME_AT:end], pairs, bool(flags & 1)) if at == len(data) else None

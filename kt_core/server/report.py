@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import lmdb
 
+from kt_core.server import replicating
 from kt_core.server.counters import NAMES
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def report(server: Server) -> dict[bytes, bytes]:
         "conf_kc_version": f"LMDB {'.'.join(map(str, lmdb.version()))}",
         "conf_kc_features": "(atomic)",
         "conf_os_name": platform.system(),
+        **replicating.report(server),
         **dict(zip(NAMES, server.counters, strict=True)),
     }
     return {name.encode(): str(value).encode() for name, value in fields.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,13 @@ from kt_core.database.batch import Change
 from kt_core.database.housekeeping import BULK_COST
 from kt_core.database.options import SMALLEST
 from kt_core.database.place import free_space
-from kt_core.errors import Misconfigured
+from kt_core.errors import Misconfigured, NotSupported
 from kt_core.server.expiry import to_expiry, to_xt
+from kt_core.server.journal import LogJournal
+from kt_core.server.marks import LOGGED, Marks
 from kt_core.server.scratch import Scratch
 from kt_core.server.specs import EMBEDDED, Spec
+from kt_core.server.updates import UpdateLog
 from kt_core.wire.kt_binary import NEVER_XT, XT_MAX
 
 ReadFailed: Final = lmdb.Error
@@ -24,6 +28,7 @@ ReadFailed: Final = lmdb.Error
 
 _TOGETHER: Final = 32  # records of a long request that are stored at once
 _CACHE_SIZE: Final = 1 << 30
+_READ_ONLY: Final = "permission denied"  # in the words of the protocol
 _LARGEST: Final = 1 << 36  # a sparse file of this size, of which only what is used takes room
 
 # What `status` says of the original engine's tuning where this one has nothing of the kind.
@@ -46,8 +51,14 @@ class ServedDatabase:
         self.find = database.find
         self.environment = database.environment
         self.durable = database.environment.durable
+        self.journal: LogJournal | None = None
+        """What sees to it that its changes are in the update log."""
+        self.marks: Marks | None = None
+        """What it remembers of its part in replication, if it outlives the server."""
         self.clears = 0
         """How often it was cleared: no cursor stands anywhere after that."""
+        self.read_only = False
+        """Whether clients may change nothing."""
         self._expires = spec.expires
         # What a binary reply tells of a record's expiry.
         self.xt: Callable[[int], int] = to_xt if spec.expires else _never
@@ -57,10 +68,29 @@ class ServedDatabase:
             database.count_uses()
 
     @classmethod
-    def open(cls, spec: Spec, number: int, scratch: Scratch, clock: Callable[[], float]) -> ServedDatabase:
-        """Open the database of a specification; `number` tells those in memory apart."""
+    def open(
+        cls,
+        spec: Spec,
+        number: int,
+        scratch: Scratch,
+        clock: Callable[[], float],
+        log: UpdateLog | None = None,
+        *,
+        remembers: bool = False,
+    ) -> ServedDatabase:
+        """Open the database of a specification; `number` tells those in memory apart.
+
+        Its changes go into `log`, if there is one. One that `remembers` has marks, as one with a log has always, unless
+        it is in memory.
+        """
         if spec.path.startswith(EMBEDDED):
+            if log is not None:
+                raise Misconfigured(
+                    f"{spec.path} cannot have an update log, which would lack what other processes change there: write "
+                    "PATH.kct for a database of the server's own, or leave -ulog off"
+                )
             directory, options, index = _embedded(spec)
+            remembers = False
         else:
             directory = scratch.path / str(number) if spec.kind.in_memory else Path(spec.path).absolute()
             if directory.is_file():
@@ -68,8 +98,14 @@ class ServedDatabase:
                     f"{spec.path} is a file of Kyoto Cabinet, which this server does not read: write another path, and "
                     "copy the records with `ktremotemgr list` and `import` from a ktserver that has it open"
                 )
-            options, index = own_options(spec, directory), 0
-        return cls(spec, Database(Environment.open(directory, options, clock=clock), index))
+            remembers = (remembers or log is not None) and not spec.kind.in_memory
+            options, index = replace(own_options(spec, directory), databases=2 if remembers else 1), 0
+        environment = Environment.open(directory, options, clock=clock)
+        marks = Marks(environment) if remembers else None
+        journal = LogJournal(environment, log, number, marks, expires=spec.expires) if log is not None else None
+        served = cls(spec, Database(environment, index, journal))
+        served.journal, served.marks = journal, marks
+        return served
 
     # -- expiry ----------------------------------------------------------------------------------------
 
@@ -84,6 +120,10 @@ class ServedDatabase:
         xt = self.xt(expiry)
         return {b"xt": b"%d" % xt} if xt < XT_MAX else {}
 
+    def logged(self) -> int | None:
+        """Return the timestamp of the last change in the update log, or None if it knows of none."""
+        return self.marks.get(LOGGED) if self.marks is not None else None
+
     # -- changes ---------------------------------------------------------------------------------------
 
     def stores(self, items: Iterable[tuple[bytes, bytes, int]]) -> list[Change]:
@@ -95,10 +135,18 @@ class ServedDatabase:
 
     def change_all(self, changes: list[Any]) -> list[Any]:
         """Make changes; return their results, or the errors they ended in."""
+        if self.read_only:
+            return [NotSupported(_READ_ONLY)] * len(changes)
         outcomes = self.database.change_all(changes)
         if self._count_limit:
             self.database.trim(self._count_limit)
         return outcomes
+
+    def vacuum(self) -> None:
+        """Reclaim every expired record; `NotSupported` where clients may change nothing."""
+        if self.read_only:
+            raise NotSupported(_READ_ONLY)
+        self.database.vacuum()
 
     def tidy(self) -> None:
         """Reclaim some expired records."""
@@ -111,9 +159,9 @@ class ServedDatabase:
 
     # -- about it --------------------------------------------------------------------------------------
 
-    def status(self) -> dict[bytes, bytes]:
-        """Return the fields of `status`, those that the kind of database has."""
-        figures = self.database.status()
+    def status(self, database: Database | None = None) -> dict[bytes, bytes]:
+        """Return the fields of `status`, those that the kind of database has; as another view of it sees them."""
+        figures = (database or self.database).status()
         spec = self.spec
         fields = {
             "count": figures["count"],

@@ -12,7 +12,7 @@ import os
 import subprocess
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,7 @@ class Service:
         self._requests_before = 0
         self._next_tidied = 0
         self._ticking: asyncio.TimerHandle | None = None
+        self._repeating: list[asyncio.Task[None]] = []
         self._ending = False
         self._parted = asyncio.Event()
 
@@ -79,6 +80,11 @@ class Service:
     def is_ending(self) -> bool:
         """Whether it has been told to end."""
         return self._ending
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it has listened."""
+        return self._ticking is not None
 
     # -- what servers differ in ------------------------------------------------------------------------------
 
@@ -89,6 +95,9 @@ class Service:
     @abstractmethod
     def _connection(self) -> Channel:
         """Return the server's end of a new connection."""
+
+    def reload(self) -> None:
+        """Read anew what can be read anew while the server runs."""
 
     async def _part_ways(self) -> None:
         """End what goes on beside the connections, after the last of them."""
@@ -117,12 +126,21 @@ class Service:
     def _listen(self) -> None:
         options = self._service_options
         if options.port is not None:
-            bound = tcp_socket(options.host, options.port)
-            self.port = bound.getsockname()[1]
-            self._listeners.append(Listener(self.loop, bound, self._connection))
+            self.port = self._listen_at(options.host, options.port, self._connection)
         if options.sock is not None:
             bound = unix_socket(options.sock)
             self._listeners.append(Listener(self.loop, bound, self._connection))
+
+    def _listen_at(self, host: str | None, port: int, connection: Callable[[], Channel]) -> int:
+        """Listen for connections of a kind; return the port."""
+        bound = tcp_socket(host, port)
+        self._listeners.append(Listener(self.loop, bound, connection))
+        found: int = bound.getsockname()[1]
+        return found
+
+    def whereabouts(self) -> dict[str, object]:
+        """Return where it listens, by names that do not change."""
+        return {"host": self.host, "port": self.port, "sock": self.sock}
 
     async def stop(self) -> None:
         """Accept nothing more, finish what is under way, and close everything."""
@@ -140,6 +158,8 @@ class Service:
                     self._parted.clear()
         for connection in list(self.connections):
             connection.abort()
+        for task in self._repeating:
+            task.cancel()
         await self._part_ways()
         await self.turn.drain()
         self._clean_up()
@@ -155,17 +175,33 @@ class Service:
         self.connections.add(connection)
         peer = transport.get_extra_info("peername")
         connection.peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix"
+        self.log.info("connected: expr=%s", connection.peer)
         if self._ending:
             connection.finish()
 
     def part(self, connection: Channel) -> None:
         """Forget a connection that is closed."""
-        self.connections.discard(connection)
+        if connection in self.connections:
+            self.log.info("disconnecting: expr=%s", connection.peer)
+            self.connections.remove(connection)
         self._parted.set()
 
     async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         """Run work that takes long without holding up the event loop."""
         return await self.loop.run_in_executor(None, work, *arguments)
+
+    def repeat(self, work: Callable[[], Coroutine[Any, Any, object]], seconds: float) -> None:
+        """Have work done again and again, so many seconds after its last end, until the server ends."""
+
+        async def go_on() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await work()
+                except Exception:  # the next time may be a better one
+                    self.log.exception("what is done regularly failed")
+
+        self._repeating.append(self.loop.create_task(go_on()))
 
     async def run_command(self, command: bytes, *arguments: str) -> bool:
         """Run a command of the command directory; tell whether it succeeded."""

@@ -14,10 +14,15 @@ _CYCLE = 146_097 * 86_400
 _DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _MONTH_NUMBERS = {name.lower(): number for number, name in enumerate(_MONTHS, 1)}
+# Hours before Greenwich, of the zones that mails are dated with; any other name is taken for Greenwich's.
+_HOURS = {
+    b"jst": 9, b"kst": 9, b"cct": 8, b"edt": -4, b"est": -5, b"cdt": -5, b"cst": -6, b"mdt": -6, b"mst": -7, b"pdt": -7,
+    b"pst": -8, b"hdt": -9, b"hst": -10,
+}  # fmt: skip
 _UNITS = {b"": 1, b"s": 1, b"m": 60, b"h": 3_600, b"d": 86_400}
 
 _CLOCK = rb"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?"
-_ZONE = rb" ?(?:gmt|utc|z|(?P<offset>[+-]\d\d:?\d\d))?"
+_ZONE = rb" ?(?:z|(?P<zone>[a-z]{3})|(?P<offset>[+-]\d\d:?\d\d))?"
 _SECONDS = re.compile(rb"(\d{1,18}) ?([smhd]?)", re.IGNORECASE)
 _HEXADECIMAL = re.compile(rb"0x([0-9a-f]{1,16})", re.IGNORECASE)
 _DATES = (
@@ -65,4 +70,5 @@ def _second(fields: dict[str, bytes | None]) -> int | None:
         return None
     offset = (fields["offset"] or b"+0000").replace(b":", b"")
     away = int(offset[1:3]) * 3_600 + int(offset[3:]) * 60
-    return int(when.timestamp()) + cycles * _CYCLE + (away if offset.startswith(b"-") else -away)
+    ahead = (-away if offset.startswith(b"-") else away) + _HOURS.get((fields["zone"] or b"").lower(), 0) * 3_600
+    return int(when.timestamp()) + cycles * _CYCLE - ahead

@@ -95,11 +95,12 @@ R = TypeVar("R", bound=Reply)
 
 SET_BULK: Final = 0xB8
 GET_BULK: Final = 0xBA
-_PLAY_SCRIPT, _REMOVE_BULK, _ERROR = 0xB4, 0xB9, 0xBF
+PLAY_SCRIPT: Final = 0xB4
+_REMOVE_BULK, _ERROR = 0xB9, 0xBF
 _NO_REPLY = 1
 
 _REQUEST = Struct(">BII")  # opcode, flags, count
-_SCRIPT = Struct(">BIII")  # opcode, flags, size of the name, count
+ONE_CALL = Struct(">BIII")  # opcode, flags, size of the name, count
 REPLY = Struct(">BI")  # opcode, hits or count
 ONE_KEY = Struct(">BIIHI")
 ONE_RECORD = Struct(">BIIHIIq")
@@ -142,7 +143,7 @@ def _encode_get_bulk(message: GetBulk) -> bytes:
 
 def _encode_play_script(message: PlayScript) -> bytes:
     name, records, no_reply = message
-    head = _SCRIPT.pack(_PLAY_SCRIPT, no_reply, len(name), len(records))
+    head = ONE_CALL.pack(PLAY_SCRIPT, no_reply, len(name), len(records))
     return pack_pairs(head + name, records)
 
 
@@ -163,7 +164,7 @@ _ENCODE_REPLY: dict[type, Callable[[Any], bytes]] = {
     SetReply: lambda reply: REPLY.pack(SET_BULK, reply.hits),
     RemoveReply: lambda reply: REPLY.pack(_REMOVE_BULK, reply.hits),
     GetReply: lambda reply: pack_records(REPLY.pack(GET_BULK, len(reply.records)), reply.records),
-    ScriptReply: lambda reply: pack_pairs(REPLY.pack(_PLAY_SCRIPT, len(reply.records)), reply.records),
+    ScriptReply: lambda reply: pack_pairs(REPLY.pack(PLAY_SCRIPT, len(reply.records)), reply.records),
     ErrorReply: lambda reply: bytes((_ERROR,)),
 }
 
@@ -186,13 +187,13 @@ def _check_sizes(message: Request, limits: Limits) -> None:
 # --- Decoding
 
 _REQUESTS: dict[int, tuple[type, Struct, Scan]] = {
-    _PLAY_SCRIPT: (PlayScript, _SCRIPT, scan_pairs),
+    PLAY_SCRIPT: (PlayScript, ONE_CALL, scan_pairs),
     SET_BULK: (SetBulk, _REQUEST, scan_records),
     _REMOVE_BULK: (RemoveBulk, _REQUEST, scan_keys),
     GET_BULK: (GetBulk, _REQUEST, scan_keys),
 }
 _REPLIES: dict[type, tuple[int, Scan | None]] = {
-    ScriptReply: (_PLAY_SCRIPT, scan_pairs),
+    ScriptReply: (PLAY_SCRIPT, scan_pairs),
     SetReply: (SET_BULK, None),
     RemoveReply: (_REMOVE_BULK, None),
     GetReply: (GET_BULK, scan_records),
@@ -297,7 +298,7 @@ class ReplyDecoder(Generic[R]):
             opcode = data[at]
             if opcode == _ERROR:
                 buffer.at = at + 1
-                self.closing = self._opcode != _PLAY_SCRIPT  # the server outlives a failed script only
+                self.closing = self._opcode != PLAY_SCRIPT  # the server outlives a failed script only
                 return ErrorReply()
             if opcode != self._opcode:
                 raise ProtocolError(f"0x{opcode:02x} begins the reply where 0x{self._opcode:02x} must")

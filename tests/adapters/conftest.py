@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,11 +16,15 @@ from kt_cache.django.base import read_options
 from kt_cache.options import EmbeddedOptions
 from kt_core.database import Environment
 from kt_core.transport import Address
+from tests.aerospike.server import Cluster
 from tests.clock import Clock
+from tests.fix_aerospike import AEROSPIKE_KINDS, Place
 from tests.fix_servers import KINDS, TYRANT_KINDS
 from tests.stores.server_clock import ServerClock
 
-SERVERS = [*KINDS, *TYRANT_KINDS[-1:]]
+AEROSPIKE = [f"Aerospike, {kind}" for kind in AEROSPIKE_KINDS[:1]]
+
+SERVERS = [*KINDS, *TYRANT_KINDS[-1:], *AEROSPIKE]
 """The kinds of servers that caches and sessions are tested on; of Tokyo Tyrant's one, the original if it is there."""
 
 MakeCache: TypeAlias = Callable[..., KTCache]
@@ -55,12 +60,26 @@ class Embedded:
             environment.close()
 
 
-class Kyoto:
-    """Makes caches on a server."""
+class ClusterClock(Clock):
+    """The real time, and what the test lets pass for the nodes of a cluster."""
 
-    def __init__(self, address: Address) -> None:
-        self.clock = ServerClock(address, 0)
-        self._location = f"kt://{address}"
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def __call__(self) -> float:
+        return time.time()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._cluster.advance(seconds)
+
+
+class Timed:
+    """Makes caches on a server that lets records expire, at whole seconds."""
+
+    def __init__(self, location: str, clock: Clock) -> None:
+        self.clock = clock
+        self._location = location
         self._caches = [KTCache(self._location, {})]
         self._caches[0].clear()
 
@@ -117,18 +136,31 @@ def make_embedded_cache(embedded: Embedded) -> MakeCache:
     return embedded.make_cache
 
 
+@pytest.fixture(scope="session")
+def moved_cluster() -> Iterator[Cluster]:
+    """Return a cluster whose clock these tests move."""
+    with Cluster() as cluster:
+        yield cluster
+
+
 @pytest.fixture
-def locate(start_kyoto: Callable[[str], Address], start_tyrant: Callable[[str, str], Address]) -> Callable[[str], str]:
+def locate(
+    request: pytest.FixtureRequest,
+    start_kyoto: Callable[[str], Address],
+    start_tyrant: Callable[[str, str], Address],
+) -> Callable[[str], str]:
     """Return a function that gives the location of a running server of a kind."""
 
     def locate(kind: str) -> str:
+        if kind in AEROSPIKE:
+            return Place(tuple(request.getfixturevalue("moved_cluster").hosts)).url("adapters")
         return f"tt://{start_tyrant(kind, '*')}" if kind in TYRANT_KINDS else f"kt://{start_kyoto(kind)}"
 
     return locate
 
 
 @pytest.fixture(params=["embedded", *SERVERS])
-def backend(request: pytest.FixtureRequest) -> Iterator[Embedded | Kyoto | Tyrant]:
+def backend(request: pytest.FixtureRequest) -> Iterator[Embedded | Timed | Tyrant]:
     """Return what makes caches, for each kind of store."""
     if request.param == "embedded":
         yield request.getfixturevalue("embedded")
@@ -137,25 +169,39 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Embedded | Kyoto | Tyran
         yield tyrant
         tyrant.close()
     else:
-        kyoto = Kyoto(request.getfixturevalue("start_kyoto")(request.param))
-        yield kyoto
-        kyoto.close()
+        timed = Timed(
+            request.getfixturevalue("locate")(request.param), request.getfixturevalue("clock_of")(request.param)
+        )
+        yield timed
+        timed.close()
 
 
 @pytest.fixture
-def clock(backend: Embedded | Kyoto | Tyrant) -> Clock:
+def clock_of(request: pytest.FixtureRequest) -> Callable[[str], Clock]:
+    """Return a function that gives the clock of a running server of a kind, for the test to move."""
+
+    def clock_of(kind: str) -> Clock:
+        if kind in AEROSPIKE:
+            return ClusterClock(request.getfixturevalue("moved_cluster"))
+        return ServerClock(request.getfixturevalue("start_kyoto")(kind), 0)
+
+    return clock_of
+
+
+@pytest.fixture
+def clock(backend: Embedded | Timed | Tyrant) -> Clock:
     """Return a clock that the test moves."""
     return backend.clock
 
 
 @pytest.fixture
-def make_cache(backend: Embedded | Kyoto | Tyrant) -> MakeCache:
+def make_cache(backend: Embedded | Timed | Tyrant) -> MakeCache:
     """Return a function that makes a cache with a CACHES entry's parameters; all those of a test share one store."""
     return backend.make_cache
 
 
 @pytest.fixture
-def about(backend: Embedded | Kyoto | Tyrant) -> About:
+def about(backend: Embedded | Timed | Tyrant) -> About:
     """Return a function that gives what equals seconds left, as exactly as the store keeps them."""
     return backend.about
 

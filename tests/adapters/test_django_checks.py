@@ -117,6 +117,8 @@ def test_two_aliases_with_the_same_keys_are_told() -> None:
     assert together(entry(), entry()) == ["W005"]
     assert together({"BACKEND": KT}, {"BACKEND": KT, "KEY_PREFIX": "", "VERSION": 1}) == ["W005"]
     assert together(entry("kt://localhost/2"), entry("kt://127.0.0.1,localhost/2")) == ["W005"]
+    assert together(entry("aerospike://a/test/s"), entry("aerospike://b,a/test/s")) == ["W001", "W001", "W005"]
+    assert together(entry("aerospike://[::1]/test/s"), entry("aerospike://[::1]/test/t")) == []
     for distinct in (
         entry(KEY_PREFIX="other"),
         entry(VERSION=2),

@@ -21,8 +21,7 @@ from kt_cache.flask.application import database_of
 from kt_core.errors import ConnectionFailed, InvalidInput, KTError, Misconfigured
 from tests.adapters.conftest import SERVERS
 from tests.clock import Clock
-from tests.fix_servers import KINDS, running
-from tests.stores.server_clock import ServerClock
+from tests.fix_servers import TYRANT_KINDS, running
 
 Make: TypeAlias = Callable[..., KTCache]
 
@@ -41,9 +40,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return Place(f"embedded://{tmp_path}/place?max_size=4MiB", Clock())
     location = request.getfixturevalue("locate")(request.param)
     KTCache(location).clear()
-    if request.param not in KINDS:
+    if request.param in TYRANT_KINDS:
         return Place(location, Clock())
-    return Place(location, ServerClock(request.getfixturevalue("start_kyoto")(request.param), 0))
+    return Place(location, request.getfixturevalue("clock_of")(request.param))
 
 
 @pytest.fixture

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from kt_core.transport import Address
+from tests.adapters.conftest import AEROSPIKE
 from tests.fix_servers import KINDS
 from tests.processes import ROOT
 
 _WORKERS, _CLIENTS, _EACH = 4, 8, 60
 
 
-@pytest.fixture(params=["embedded", *KINDS])
-def location(request: pytest.FixtureRequest, tmp_path: Path, start_kyoto: Callable[[str], Address]) -> str:
+@pytest.fixture(params=["embedded", *KINDS, *AEROSPIKE])
+def location(request: pytest.FixtureRequest, tmp_path: Path, locate: Callable[[str], str]) -> str:
     """Return the location of a cache, for each kind of store."""
-    return f"embedded://{tmp_path}/db" if request.param == "embedded" else f"kt://{start_kyoto(request.param)}"
+    return f"embedded://{tmp_path}/db" if request.param == "embedded" else locate(request.param)
 
 
 @pytest.fixture

@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import pytest
 
+from tests.fix_aerospike import AEROSPIKE_KINDS, serving
 from tests.fix_servers import KINDS, TYRANT_KINDS, running
 from tests.foreign.sources import ROOT
 
@@ -26,6 +28,12 @@ SERVERS = {"cache": 4, "session": 1}
 PATIENCE = 300
 
 
+AEROSPIKE = {f"Aerospike, {kind}": kind for kind in AEROSPIKE_KINDS}
+"""Names of stores with what serves them."""
+
+_numbers = count()  # a real server outlives a run, and has the sets of all
+
+
 class DriverRun:
     """One run of a driver, under way from the moment this is made."""
 
@@ -36,6 +44,8 @@ class DriverRun:
             location = f"embedded://{self._needed.enter_context(tempfile.TemporaryDirectory())}/store"
         elif server in KINDS:
             location = f"kt://{self._needed.enter_context(running(server, databases=['*'] * 4))}"
+        elif server in AEROSPIKE:
+            location = self._needed.enter_context(serving(AEROSPIKE[server])).url(f"django-{next(_numbers)}")
         else:  # one database is all that each has
             addresses = [self._needed.enter_context(running(server, databases=["*"])) for _ in range(SERVERS[suite])]
             location = f"tt://{','.join(map(str, addresses))}"
@@ -74,7 +84,7 @@ class DriverRun:
 
 SESSIONS = "kt_cache.django.sessions"
 BACKENDS = {"sync": "kt_cache.django.KTCache", "async": "tests.foreign.async_twin.AsyncTwin"}
-STORES = ("embedded", *KINDS, *TYRANT_KINDS)
+STORES = ("embedded", *KINDS, *TYRANT_KINDS, *AEROSPIKE)
 
 RUNS = pytest.StashKey[dict[str, DriverRun]]()
 LINES = pytest.StashKey[list[str]]()

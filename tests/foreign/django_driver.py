@@ -45,7 +45,6 @@ MEMCACHED = (
     "test_memcached_deletes_key_on_failed_set",
 )
 
-
 # The test that sleeps exactly as long as the timeout of what must then be gone. A server keeps whole seconds, and may
 # show a record until the last of them is over.
 TO_THE_SECOND = "test_cache_page_timeout"
@@ -129,7 +128,7 @@ def framework_tests(suite: Any, name: str, backend: str, location: str) -> type[
         for number, (alias, options) in enumerate(original._overridden_settings["CACHES"].items(), 1)
     }
     adapted = {}
-    if location.startswith("kt://") and hasattr(original, TO_THE_SECOND):
+    if location.startswith(("kt://", "aerospike://")) and hasattr(original, TO_THE_SECOND):
         adapted[TO_THE_SECOND] = with_a_second_more(getattr(original, TO_THE_SECOND))
     return override_settings(CACHES=caches)(type(name, (original,), adapted))
 

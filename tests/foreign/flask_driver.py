@@ -20,7 +20,7 @@ import flask_caching.backends.simplecache
 import pytest
 
 from tests.fix_servers import KINDS
-from tests.foreign.simple_cache import STORES, SimpleCache
+from tests.foreign.simple_cache import STORES, TIMED, SimpleCache
 from tests.foreign.sources import source_of
 
 OTHERS = ("Redis", "Memcached", "FileSystem", "UWSGI")
@@ -70,10 +70,10 @@ class Reporter:
         self._made = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self._store in KINDS:
+        if self._store in (*KINDS, *TIMED):
             items[:] = [item for item in items if item.name not in WHOLE_SECONDS]
         clock = getattr(sys.modules.get("conftest"), "_Clock", None)
-        if self._store == "ktserver" and clock is not None:
+        if self._store in TIMED and clock is not None:
             clock.advance = lambda _, seconds: time.sleep(seconds)
             items[:] = [item for item in items if "sleep" in item.fixturenames or "clock" not in item.fixturenames]
 

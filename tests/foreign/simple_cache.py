@@ -13,6 +13,8 @@ from typing import Any
 import cachelib.simple
 
 from kt_cache.flask import KTCache
+from tests.fix_aerospike import AEROSPIKE_KINDS
+from tests.fix_aerospike import serving as aerospike_serving
 from tests.fix_servers import KINDS, TYRANT_KINDS, running
 from tests.server.running import serving
 
@@ -68,13 +70,24 @@ def tyrant(kind: str) -> Iterator[Callable[[], str]]:
         yield lambda: f"tt://{address}"
 
 
+@contextlib.contextmanager
+def aerospike(kind: str) -> Iterator[Callable[[], str]]:
+    """Give all caches a set of a server."""
+    with aerospike_serving(kind) as place:
+        yield lambda: place.url("flask")
+
+
 STORES: dict[str, Callable[[], contextlib.AbstractContextManager[Callable[[], str]]]] = {
     "embedded": embedded,
     "bundled": bundled,
     "ktserver": ktserver,
     "bundled tyrant": partial(tyrant, "bundled tyrant"),
     "ttserver": partial(tyrant, "ttserver"),
+    **{f"Aerospike, {kind}": partial(aerospike, kind) for kind in AEROSPIKE_KINDS},
 }
 
-FOUND = [name for name in STORES if name in ("embedded", *KINDS, *TYRANT_KINDS)]
+TIMED = [name for name in STORES if name == "ktserver" or name.startswith("Aerospike")]
+"""The stores whose clock nobody can move."""
+
+FOUND = [name for name in STORES if name in ("embedded", *KINDS, *TYRANT_KINDS) or name.startswith("Aerospike")]
 """The stores that this machine can have."""

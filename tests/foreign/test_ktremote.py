@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kt_core.transport import Address
-from tests.fix_servers import running
+from tests.fix_servers import SCRIPT, running
+from tests.server.exchange import Wire, decode_call, rpc
 
 TOOLS = [tool for tool in ("ktremotetest", "ktremotemgr") if shutil.which(tool)]
 PATIENCE = 60
@@ -112,3 +115,66 @@ if "ktremotemgr" in TOOLS:
         manage(server, "script -bin nothing", code=1)
         manage(server, "tunerepl", code=1)
         manage(server, "slave -ts 0", code=1)
+
+    @pytest.fixture(scope="module")
+    def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+        """A server that has all that the manager can ask for."""
+        directory = tmp_path_factory.mktemp("whole")
+        flags = ["-scr", str(SCRIPT), "-ulog", str(directory / "ulog"), "-sid", "7", "-rts", str(directory / "rts")]
+        for name, code in (("done", 0), ("failed", 1)):
+            (directory / name).write_text(f"#!/bin/sh\nexit {code}\n")
+            (directory / name).chmod(0o700)
+        with running("bundled", *flags, "-cmd", str(directory), databases=["%"]) as server:
+            yield server
+
+    def test_their_manager_runs_scripts(whole: Address) -> None:
+        assert manage(whole, "script echo name value") == "name\tvalue\n"
+        assert manage(whole, "script -bin echo name value") == "name\tvalue\n"
+        for form in ("", "-bin "):
+            manage(whole, f"script {form}nothing", code=1)
+
+    def test_their_manager_reads_the_update_log(whole: Address) -> None:
+        manage(whole, "set -xt 1000 key value")
+        manage(whole, "remove key")
+        manage(whole, "slave -ts 0 -ux")
+        changes = [line.split("\t")[1:4] for line in manage(whole, "slave -ts 0").splitlines()]
+        assert changes[-2:] == [["7", "0", "set"], ["7", "0", "remove"]]
+        assert manage(whole, "slave -ts 0 -sid 7") == ""
+        (file,) = manage(whole, "slave -ts 0 -uf").splitlines()
+        assert file.split("\t")[0].endswith("/ulog/0000000001.ulog")
+
+    def test_their_manager_tunes_replication(whole: Address) -> None:
+        manage(whole, f"tunerepl -mport {whole.port} -iv 5 -ts now {whole.host}")
+        assert f"repl_master_host: {whole.host}" in manage(whole, "report").splitlines()
+        manage(whole, "tunerepl")
+        assert "repl_master_host" not in manage(whole, "report")
+
+    def test_their_manager_synchronizes(whole: Address) -> None:
+        manage(whole, "sync -cmd done")
+        manage(whole, "sync -cmd failed", code=1)
+        manage(whole, "set -xt 1000 k v")
+        assert manage(whole, "get -pz k") == "v"
+
+    WAITING = ["script echo a b", "inform", "clear", "sync", "set k v", "get k", "list -max 1", "vacuum -step 1"]
+    WAITING += ["setbulk a 1", "getbulk a", "match a", "regex a", "removebulk a", "remove k"]
+
+    @pytest.mark.parametrize("line", WAITING)
+    def test_their_manager_waits_and_signals(whole: Address, line: str) -> None:
+        command, *rest = line.split()
+        manage(whole, "set k v")
+        manage(whole, f"{command} -swname never -swtime 0.01 {' '.join(rest)}", code=1)
+        ended = []
+
+        def wake() -> None:
+            with Wire((whole.host, whole.port)) as waking, Wire((whole.host, whole.port)) as waiting:
+                request = rpc("void", WAIT="end", WAITTIME=20)
+                waiting.send(request)
+                while waking.call("void", SIGNAL="begin").values[b"SIGNALED"] == b"0":
+                    time.sleep(0.005)
+                ended.append(decode_call(waiting.reply(request)).status)
+
+        thread = threading.Thread(target=wake)
+        thread.start()
+        manage(whole, f"{command} -swname begin -swtime 20 -ssname end -ssbrd {' '.join(rest)}")
+        thread.join()
+        assert ended == [200]

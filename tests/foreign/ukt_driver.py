@@ -12,10 +12,6 @@ from typing import Any
 
 from ukt import tests  # type: ignore[import-not-found]
 
-# All but those of Lua scripts.
-CLASSES = """TestHash TestBTree TestCursor TestSerializers TestMultiDB TestMultipleThreads TestConnectionPool
-TestArrayMapSerialization TestConnectionError"""
-
 
 class Outcomes(unittest.TestResult):
     """Remembers every test that ran."""
@@ -31,11 +27,8 @@ class Outcomes(unittest.TestResult):
 
 def run() -> dict[str, Any]:
     """Run them, and return the names of those that ran and the texts of those that failed."""
-    # Its databases, without the script that one of its tests needs.
-    tests.TestMultiDB.server_kwargs = {"database": "%", "server_args": ["*"]}
-    del tests.TestMultiDB.test_multiple_databases_lua
     outcomes = Outcomes()
-    unittest.defaultTestLoader.loadTestsFromNames(CLASSES.split(), tests).run(outcomes)
+    unittest.defaultTestLoader.loadTestsFromModule(tests).run(outcomes)
     failed = {test.id(): text for test, text in [*outcomes.failures, *outcomes.errors]}
     return {"ran": outcomes.ran, "failed": failed, "skipped": [test.id() for test, _ in outcomes.skipped]}
 

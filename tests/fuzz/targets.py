@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from typing import Any, Final
 
 from kt_core.errors import ProtocolError
-from kt_core.wire import http, kt_rest, kt_rpc, tt_binary
+from kt_core.wire import http, kt_log, kt_rest, kt_rpc, tt_binary
 from kt_core.wire import tt_messages as tt
 from kt_core.wire.exchange import NEED_DATA, Decoder
-from kt_core.wire.kt_binary import GetReply, RemoveReply, ReplyDecoder, RequestDecoder, ScriptReply, SetReply
+from kt_core.wire.kt_binary import (
+    ErrorReply,
+    GetReply,
+    RemoveReply,
+    ReplyDecoder,
+    RequestDecoder,
+    ScriptReply,
+    SetReply,
+)
+from kt_core.wire.kt_log import Subscribe, Subscribed, SubscribeDecoder, encode_subscribe
+from kt_core.wire.kt_snapshot import encode_record, read_header, read_records
+from kt_core.wire.memcached import TextDecoder, WordsDecoder
 from kt_core.wire.tt_log import LogDecoder, StreamDecoder, encode_log_record, encode_stream_record
 
 Target = Callable[[bytes], None]
@@ -72,6 +84,37 @@ def _read(response: http.Response) -> None:
             decode(response)
 
 
+def _snapshot(data: bytes) -> None:
+    """Read a snapshot file."""
+    file = BytesIO(data[1:])
+    with suppress(ProtocolError):
+        read_header(file.read)
+        for key, value, xt in read_records(file.read, expires=data[:1] > b"\0"):
+            encode_record(key, value, xt)
+
+
+def _encode_streamed(message: Any) -> None:
+    """Encode what a master has sent."""
+    encode = kt_log.encode_answer if isinstance(message, Subscribed | ErrorReply) else kt_log.encode_message
+    encode(message)
+
+
+def _log(data: bytes) -> None:
+    """Read a file of an update log, change by change and as it is told to those that follow."""
+    body = data[1:]
+    _fuzz(kt_log.EntryDecoder, lambda entry: kt_log.encode_entry(*entry), data)
+    with suppress(ProtocolError):
+        kt_log.decode_header(body)
+    with suppress(ProtocolError):
+        frames = kt_log.to_frames(body, Subscribe(0, 1 << 16))
+        told: list[bytes] = []
+        for ts, payload in filter(None, _messages(kt_log.EntryDecoder(), [body])):
+            if len(payload) < kt_log.ORIGIN.size:
+                break
+            told += [kt_log.encode_frame(ts, payload)] * (ts > 0)
+        assert frames.data == b"".join(told)
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     "binary_requests": partial(_fuzz, RequestDecoder, lambda _: None),
     "http_requests": partial(_fuzz, http.RequestDecoder, _serve),
@@ -86,6 +129,12 @@ TARGETS: Final[Mapping[str, Target]] = {
         f"tyrant_{name}_replies": partial(_fuzz, partial(tt_binary.ReplyDecoder, kind), tt_binary.encode_reply)
         for name, kind in {"value": tt.Value, "record": tt.Records, "element": tt.Elements, "double": tt.Double}.items()
     },
+    "memcached_requests": partial(_fuzz, WordsDecoder, lambda _: None),
+    "text_requests": partial(_fuzz, TextDecoder, lambda _: None),
+    "snapshots": _snapshot,
+    "subscriptions": partial(_fuzz, SubscribeDecoder, encode_subscribe),
+    "streams": partial(_fuzz, partial(kt_log.StreamDecoder, plain={1}), _encode_streamed),
+    "logs": _log,
     "tyrant_logs": partial(_fuzz, LogDecoder, encode_log_record),
     "tyrant_streams": partial(_fuzz, StreamDecoder, encode_stream_record),
 }

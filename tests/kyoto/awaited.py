@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from kt_core.kyoto import AsyncCursor, AsyncKyotoTycoon
+from kt_core.kyoto.lua import Lua
 
 
 class Awaited:
     """Runs whatever an object's methods give to its end, all in one event loop."""
 
-    def __init__(self, awaited: AsyncKyotoTycoon | AsyncCursor, runner: asyncio.Runner) -> None:
+    def __init__(self, awaited: AsyncKyotoTycoon | AsyncCursor | Lua, runner: asyncio.Runner) -> None:
         self._awaited = awaited
         self._runner = runner
 
     def __getattr__(self, name: str) -> Any:
         found = self._runner.run(_get(self._awaited, name))
+        if isinstance(found, Lua):
+            return Awaited(found, self._runner)
         if not callable(found):
             return found
 

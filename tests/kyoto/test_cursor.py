@@ -10,6 +10,7 @@ import pytest
 
 from kt_core.errors import ConnectionFailed, ServerError, Timeout
 from kt_core.kyoto import KT_JSON, KyotoTycoon
+from kt_core.kyoto.operations import scan_keys
 from kt_core.transport import Address
 from tests.fix_servers import DATABASES
 from tests.kyoto.conftest import Connect
@@ -46,6 +47,12 @@ class TestMoving:
             assert not cursor.is_valid()
             assert cursor.get() is None
             assert cursor.jump("k5") is False
+
+    def test_a_scan_may_begin_at_a_key(self, client: Any) -> None:
+        with client.cursor() as cursor:
+            assert list(cursor.scan(scan_keys, b"k2x")) == [b"k3", b"k4"]
+            assert list(cursor.scan(scan_keys)) == [b"k1", b"k2", b"k3", b"k4"]
+            assert list(cursor.scan(scan_keys, "k5")) == []
 
     def test_backwards(self, client: Any) -> None:
         with client.cursor() as cursor:

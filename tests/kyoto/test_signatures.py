@@ -45,7 +45,7 @@ SIGNATURES = {
     "keys": "db=None",
     "set_database": "db",
 }
-PROPERTIES = ["size", "path"]
+PROPERTIES = ["size", "path", "lua"]
 
 
 def parameters(function: object) -> list[inspect.Parameter]:

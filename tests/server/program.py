@@ -26,6 +26,7 @@ class Program:
     host: str
     port: int
     sock: str | None
+    memcached: int = 0
 
     @property
     def address(self) -> tuple[str, int]:

@@ -76,7 +76,7 @@ def binary() -> Script:
 
 # Where ours does otherwise on purpose: see the documentation of `kt_core.wire.http` and `kt_core.wire.kt_binary`.
 OTHERWISE = {"number of records", "long header", "many headers", "length in words", "two lengths", "length and chunks"}
-OTHERWISE |= {"chunk in words", "opcode b1", "record", "body", "chunk"}
+OTHERWISE |= {"chunk in words", "record", "body", "chunk"}
 
 
 def framing() -> Script:

@@ -110,12 +110,10 @@ class Requests:
         return (stores | looks | st.just(PlayScript(b"f", [(b"k", b"v")]))).map(encode_request)
 
     def _rest(self) -> Text:
-        paths = st.builds(kt_rest.encode_path, st.sampled_from([0, 1, 7, b"none"]), KEYS)
-        headers = st.fixed_dictionaries(
-            {}, optional={b"x-kt-mode": st.sampled_from([b"add", b"replace", b"set", b"ADD"]), b"x-kt-xt": FAR_DATES}
-        )
+        paths = st.builds(kt_rest.encode_path, st.sampled_from([0, 1, 7, b"none"]), KEYS) | ODD_PATHS
+        headers = st.fixed_dictionaries({}, optional={b"x-kt-mode": MODES, b"x-kt-xt": FAR_DATES})
         looks = st.tuples(st.sampled_from([b"GET", b"HEAD", b"DELETE"]), paths)
-        puts = st.tuples(st.sampled_from([b"PUT", b"PUT", b"POST"]), paths, headers, VALUES)
+        puts = st.tuples(st.sampled_from([b"PUT", b"PUT", b"PUT", b"POST", b"PATCH", b"put"]), paths, headers, VALUES)
         return (looks | puts).map(lambda parts: http.encode_request(http.Request(*parts)))
 
     def _others(self) -> Text:
@@ -125,13 +123,39 @@ class Requests:
             texts.map(lambda parameters: rpc("echo", parameters)),
             texts.map(_query),
             unknown.map(rpc),
+            _call("get", {"key": KEYS, "SIGNAL": KEYS}, {"SIGNALBROAD": FLAG}),
+            _call("set", {"key": KEYS, "value": VALUES, "WAIT": KEYS, "WAITTIME": st.just(b"0.001")}, {"SIGNAL": KEYS}),
             _call("clear", {"DB": st.sampled_from([b"7", b"none"])}, {}),
             _call("synchronize", {}, {"DB": self._databases, "hard": FLAG}),
             _call("vacuum", {"DB": self._databases}, {}),
         )
 
 
-FAR_DATES = st.sampled_from([b"0", b"-5", b"soon", b"1099511627774", b"Sat, 21 Nov 2099 21:16:46 GMT"])
+FAR_DATES = st.sampled_from(
+    [
+        *(b"0", b"-5", b"soon", b"", b"1099511627774", b"1099511627775", b"0xf44b2ba0", b"40000d", b"1000000h"),
+        *(b"Sat, 21 Nov 2099 21:16:46 GMT", b"21 nov 2099 21:16:46", b"Sat, 21 Nov 2099 21:16:46 +0900"),
+        *(b"Sat, 21 Nov 2099 21:16:46 PST", b"Sat Nov 21 21:16:46 2099", b"2099-11-21T21:18:26Z", b"2099-11-21"),
+        *(b"2099-11-22T06:18:26+09:00", b"2099-11-21T21:18:26.5Z", b"2099/11/21 21:20:06"),
+    ]
+)
+MODES = st.sampled_from([b"add", b"replace", b"set", b"ADD", b"Replace", b"", b"append", b"adding"])
+ODD_PATHS = st.sampled_from(
+    [
+        b"/1//a",
+        b"//a/b",
+        b"///a",
+        b"/0/a/b",
+        b"/k1?x=/1",
+        b"/%2a/k1",
+        b"/00/a",
+        b"/-1/a",
+        b"/1x/a",
+        b"/a+b",
+        b"/rpc",
+        b"/%",
+    ]
+)
 
 
 def _call(procedure: str, required: dict[str, Text], optional: dict[str, Text]) -> Text:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from kt_cache.stores.embedded import EmbeddedStore
-from kt_core import cli
 from kt_core.database import Database, DatabaseOptions, Environment
 from kt_core.errors import Misconfigured
 from kt_core.server import ServerOptions, log
 from kt_core.server.command import FLAGS, REFUSED, main, parse
-from kt_core.wire.kt_binary import NEVER_XT, SetBulk, encode_request
+from kt_core.server.memcached import MemcachedOptions
+from kt_core.wire.kt_binary import NEVER_XT, GetBulk, SetBulk, encode_request
 from tests.processes import running
 from tests.server.exchange import Wire, rpc
 from tests.server.program import command, program, run
@@ -38,7 +38,25 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "connections": ("-conn 7", {"max_connections": 7}),
     "spinning": ("-spin 20", {"spin": 20e-6}),
     "commands": ("-cmd /srv", {"command_directory": Path("/srv")}),
-    "threads": ("-th 8 *", {"databases": ["*"]}),
+    "read only": ("-ord -oat -oas -onl -otl -onr -ash", {"read_only": True}),
+    "synchronizing": ("-asi 2.5", {"synchronize_interval": 2.5}),
+    "snapshots": ("-bgs /srv -bgsi 60", {"snapshot_directory": Path("/srv"), "snapshot_interval": 60}),
+    "memcached": ("--memcached 11211", {"memcached": MemcachedOptions(port=11211, flags=True)}),
+    "the plug-in": ("-plsv /x/ktplugservmemc.so", {"memcached": MemcachedOptions()}),
+    "its options": (
+        "-plex port=5#opts=q -plsv ktplugservmemc.so",
+        {"memcached": MemcachedOptions(port=5, queue=True)},
+    ),
+    "update log": (
+        "-ulog /l -ulim 1m -uasi 2.5 -sid 5",
+        {"log_directory": Path("/l"), "log_limit": 1 << 20, "log_interval": 2.5, "sid": 5},
+    ),
+    "slave": (
+        "-mhost h -mport 5 -rts /r -riv 0.5 -sid 5",
+        {"master": ("h", 5), "time_path": Path("/r"), "follow_interval": 0.5, "sid": 5},
+    ),
+    "slave of nobody yet": ("-rts /r -sid 0", {"time_path": Path("/r"), "sid": 0}),
+    "threads": ("-th 8 *", {"threads": 8, "databases": ["*"]}),
     "as the clients of others start it": (
         "-le -host 127.0.0.1 -port 5 % *",
         {"host": "127.0.0.1", "port": 5, "databases": ["%", "*"]},
@@ -74,9 +92,18 @@ ERRORS = {
     "-tout 0": "-tout 0: write a number there",
     "-tout -1": "-tout -1: write a number there",
     "-tout nan": "-tout nan: write a number there",
+    "-bgsi 0": "-bgsi 0: write a number there",
+    "--memcached x": "--memcached x: write a port there",
+    "-plsv other.so": "-plsv other.so: this server has one plug-in, and loads none: write ktplugservmemc.so",
+    "-plex opts=qr": "'opts=qr': queues cannot be read only: leave out the q or the r of opts",
+    "-sid 65536": "-sid 65536: write a number up to 65535",
+    "-ulog /l": "-ulog, -mhost and -rts need -sid: write a number that no other server has",
+    "-mhost h -rts /r": "-ulog, -mhost and -rts need -sid",
+    "-mhost h -sid 1": "-mhost and -mport need -rts: write the path of a file that remembers how far",
+    "-ord -rts /r -sid 1": "-ord: who follows a master has to change its databases: leave it off, or -rts",
+    "-ulog /l -sid 1 -ulim much": "'much' is not a size",
     "-conn many": "-conn many: write a number there",
-    "-scr x.lua": "-scr is not for this server: this server runs no scripts",
-    "-dmn": "-dmn is not for this server: start the server with systemd",
+    "-pldb x.so": "-pldb is not for this server: this server loads no plug-ins",
 }
 
 
@@ -113,15 +140,6 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"kt-cache [\d.]+, speaking Kyoto Tycoon 0\.9\.56\n", capsys.readouterr().out)
 
 
-def test_it_is_a_command_of_the_package_too(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["serve", "--version"]) == 0
-    assert capsys.readouterr().out.startswith("kt-cache ")
-    assert cli.main(["serv"]) == 1
-    assert "did you mean 'serve'" in capsys.readouterr().err
-    assert cli.main([]) == cli.main(["--help"]) == 0
-    assert "serve" in capsys.readouterr().out
-
-
 # --- The program
 
 
@@ -154,12 +172,28 @@ def test_it_says_where_it_listens_and_logs_and_takes_everything_with_it(tmp_path
         for address in (server.address, str(sock)):
             with Wire(address) as wire:
                 assert wire.call("get", key="none").status == 450
+                assert wire.ask(encode_request(GetBulk([(0, b"none")]))) == b"\xba\0\0\0\0"
         assert scratch.exists()
         assert server.end() == 0
         lines = [line.split(": ", 1)[1] for line in logged.read_text().splitlines()]
         assert lines[0] == f"[SYSTEM]: listening on 127.0.0.1:{server.port} and {sock}, process {server.pid}"
-        assert re.fullmatch(r"\[INFO\]: \(127\.0\.0\.1:\d+\): POST /rpc/get HTTP/1\.1: 450", lines[1])
-        assert lines[2:] == ["[INFO]: (unix): POST /rpc/get HTTP/1.1: 450", "[SYSTEM]: ending", "[SYSTEM]: ended"]
+        port = r"127\.0\.0\.1:\d+"
+        for line, pattern in zip(
+            lines[1:],
+            [
+                f"connected: expr={port}",
+                rf"\({port}\): POST /rpc/get HTTP/1\.1: 450",
+                rf"\({port}\): bin_get_bulk: 1",
+                f"disconnecting: expr={port}",
+                "connected: expr=unix",
+                r"\(unix\): POST /rpc/get HTTP/1\.1: 450",
+                r"\(unix\): bin_get_bulk: 1",
+                "disconnecting: expr=unix",
+            ],
+            strict=False,
+        ):
+            assert re.fullmatch(rf"\[INFO\]: {pattern}", line), line
+        assert lines[9:] == ["[SYSTEM]: ending", "[SYSTEM]: ended"]
     assert not sock.exists()
     assert not pid.exists()
     assert list((runtime / "kt-cache" / "scratch").iterdir()) == []

@@ -217,7 +217,8 @@ TOO_LONG = pack(">I", (1 << 28) + 1)
 ONE = pack(">I", 1)
 HEADS = {name: bytes.fromhex(opcode + "00000000") for name, opcode in [("set", "b8"), ("remove", "b9"), ("get", "ba")]}
 MALFORMED = {
-    **{f"opcode {opcode:02x}": (bytes((opcode,)) + bytes(20), b"") for opcode in (0, 0x80, 0xB0, 0xB1, 0xB2, 0xBF)},
+    **{f"opcode {opcode:02x}": (bytes((opcode,)) + bytes(20), b"") for opcode in (0, 0x80, 0xB0, 0xB2, 0xBF)},
+    "subscription": (b"\xb1" + bytes(14), b"\xbf"),
     "key to set": (HEADS["set"] + ONE + b"\0\0" + TOO_LONG + ONE + bytes(8), b"\xbf"),
     "value to set": (HEADS["set"] + ONE + b"\0\0" + ONE + TOO_LONG + bytes(8), b"\xbf"),
     "key to remove": (HEADS["remove"] + ONE + b"\0\0" + TOO_LONG, b"\xbf"),

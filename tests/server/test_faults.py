@@ -25,8 +25,11 @@ ROUNDS = 3
 CLIENTS = 3
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("durability", ["commit", "process"])
-def test_what_was_acknowledged_is_there_after_the_server_was_killed(tmp_path: Path, durability: str) -> None:
+def test_what_was_acknowledged_is_there_after_the_server_has_ended(
+    tmp_path: Path, durability: str, number: int
+) -> None:
     path = f"{tmp_path}/x.kct#durability={durability}#max_size=64m"
     rnd = random.Random(7)
     acknowledged = dict.fromkeys(range(CLIENTS), 0)
@@ -48,7 +51,7 @@ def test_what_was_acknowledged_is_there_after_the_server_was_killed(tmp_path: Pa
                 ):
                     pass
             time.sleep(rnd.uniform(0.01, 0.1))  # the random instant
-            server.end(signal.SIGKILL)
+            server.end(number)
             for name, client in enumerate(clients):
                 acknowledged[name] = int(client.communicate(timeout=30)[0])
         with program(path) as server, Wire(server.address) as wire:

@@ -1,4 +1,4 @@
-"""One record fetched or stored: what a turn shares, and that it differs in nothing from the general way."""
+"""One record fetched or stored, or one call: what a turn shares, and that all is as the general way has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,17 @@ from kt_core.server.scratch import Scratch
 from kt_core.server.served import ServedDatabase
 from kt_core.server.specs import Spec
 from kt_core.server.turn import Turn
-from kt_core.wire.kt_binary import NEVER_XT, XT_MAX, GetBulk, GetReply, SetBulk, encode_reply, encode_request
+from kt_core.wire.kt_binary import (
+    NEVER_XT,
+    XT_MAX,
+    GetBulk,
+    GetReply,
+    PlayScript,
+    RequestDecoder,
+    SetBulk,
+    encode_reply,
+    encode_request,
+)
 from tests.clock import Clock
 
 LONGEST = b"k" * 510
@@ -297,3 +307,19 @@ def test_a_durable_database_acknowledges_what_is_on_the_disk(
         assert quick.get(lanes, asked(b"k")) == found(b"k", b"v")
 
     run([served], work)
+
+
+CALL = PlayScript(b"name", [(b"key", b"value"), (b"", b"")])
+
+
+def test_a_call_of_a_script_is_read_as_the_decoder_reads_it() -> None:
+    for call in (CALL, PlayScript(b"", []), CALL._replace(no_reply=True)):
+        assert quick.call(encode_request(call)) == RequestDecoder().feed(encode_request(call))
+
+
+def test_what_is_not_one_short_call_is_left_to_the_decoder() -> None:
+    whole = encode_request(CALL)
+    for end in range(1, len(whole)):
+        assert quick.call(whole[:end]) is None
+    assert quick.call(whole + b"\0") is None
+    assert quick.call(encode_request(CALL._replace(records=[(b"k", b"v")] * 17))) is None

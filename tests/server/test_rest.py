@@ -161,5 +161,5 @@ def test_what_does_not_fit_is_an_error() -> None:
     with serving("%#max_size=1m") as server, connect(server) as wire:
         reply = wire.ask(request(b"PUT", b"/k", bytes(200_000)))
         assert reply.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
-        assert b"\r\nX-Kt-Error: the record has 200016 bytes" in reply
+        assert b"\r\nX-Kt-Error: DB: 9: system error: the record has 200016 bytes" in reply
         assert wire.ask(request(b"PUT", b"/k", b"v")).startswith(b"HTTP/1.1 201")

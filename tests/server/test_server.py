@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,28 @@ def test_a_fault_in_what_is_done_regularly_does_not_end_it(clock: Clock, caplog:
         for _ in range(2):
             assert Faulty.tidied.acquire(timeout=20)
         in_loop(server, server.databases.pop)
+
+
+def test_work_is_repeated_until_the_end_even_if_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+    done = []
+
+    async def work() -> None:
+        done.append(len(done))
+        if len(done) == 1:
+            raise ValueError("not this time")
+
+    with serving() as server:
+        in_loop(server, lambda: server.repeat(work, 0.001))
+        while len(done) < 3:
+            time.sleep(0.001)
+    ended = len(done)
+    assert "not this time" in caplog.text
+    time.sleep(0.01)
+    assert len(done) == ended
+
+
+def test_what_is_not_on_the_disk_is_written_there_regularly(tmp_path: Path) -> None:
+    databases = (":", f"{tmp_path}/x.kct#durability=process", f"{tmp_path}/y.kct")
+    with serving(*databases, synchronize_interval=0.001) as server, connect(server) as wire:
+        for number in range(300):
+            assert wire.call("set", key=number, value="v", DB=number % 3).status == 200

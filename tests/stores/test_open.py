@@ -11,6 +11,7 @@ import pytest
 
 from kt_cache.options import Options
 from kt_cache.stores import AsyncStore, open_store
+from kt_cache.stores.aerospike import AerospikeStore
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_cache.stores.kyoto import KyotoStore
 from kt_cache.stores.replicas import ReplicatedStore
@@ -63,6 +64,8 @@ OpenAt = Callable[..., Any]
         ("tt://a", {"on_error": "miss"}, TolerantStore),
         ("tt://a,b", {}, RoutedStore),
         ("tt://a?replicas=b", {}, ReplicatedStore),
+        ("aerospike://a,b/ns/s", {}, AerospikeStore),
+        ("aerospike://a/ns/s", {"on_error": "miss"}, TolerantStore),
     ],
 )
 def test_a_location_opens_a_store(open_at: OpenAt, location: str, options: dict[str, Any], kind: type[Any]) -> None:

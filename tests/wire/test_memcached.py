@@ -7,7 +7,7 @@ import pytest
 from kt_core.errors import ProtocolError
 from kt_core.wire.exchange import NEED_DATA, Limits, TooLarge
 from kt_core.wire.http import Request
-from kt_core.wire.memcached import TextDecoder, Words
+from kt_core.wire.memcached import TextDecoder, Words, WordsDecoder
 from tests.wire.feeding import check_decoding
 
 MESSAGES = [
@@ -46,3 +46,27 @@ def test_what_is_too_large_is_refused_before_it_is_kept() -> None:
     assert decoder.feed(b"set k 0 0 10\r\n") is NEED_DATA
     with pytest.raises(TooLarge):
         TextDecoder(Limits(value=10)).feed(b"set k 0 0 11\r\n")
+
+
+WORDS = [
+    (b"get k\r\n", Words((b"get", b"k"))),
+    (b" \tget\x01k \x1f\n", Words((b"get", b"k"))),
+    (b"get k HTTP/1.1\r\n", Words((b"get", b"k", b"HTTP/1.1"))),
+    (b"set k 0 0 3\r\na\nb\r\n", Words((b"set", b"k", b"0", b"0", b"3"), b"a\nb")),
+    (b"set k 0 0 2\nab\n", Words((b"set", b"k", b"0", b"0", b"2"), b"ab")),
+    (b"cas k 0 0 1 7\r\na\r\n", Words((b"cas", b"k", b"0", b"0", b"1", b"7"), b"a")),
+    (b"set k 0 0\r\n", Words((b"set", b"k", b"0", b"0"))),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), WORDS)
+def test_a_request_of_words_is_decoded_however_it_arrives(data: bytes, message: object) -> None:
+    check_decoding(WordsDecoder, data, message, trailing=b"get other\r\n")
+
+
+@pytest.mark.parametrize(
+    "data", [b"set k 0 0 1\r\nab\r\n", b"set k 0 0 1\r\na\r ", b"set k 0 0 -1\r\n\r\n", b"x" * 8192]
+)
+def test_what_is_no_request_of_words_is_refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        WordsDecoder().feed(data)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kt_core.database.environment import Write
 from kt_core.errors import KTError
+from kt_core.server.interpreter import Interpreter
 from kt_core.server.log import SYSTEM
 from kt_core.server.tyrant import commands, texts
 from kt_core.server.tyrant.scripts import Scripts, number_text
@@ -32,7 +33,7 @@ _LEVELS = (logging.DEBUG, logging.INFO, SYSTEM, logging.ERROR)
 _BATCH = 256  # records that are read in one transaction
 
 
-def functions(server: TyrantServer, scripts: Scripts, lua: Any) -> dict[bytes, Any]:
+def functions(server: TyrantServer, scripts: Scripts, lua: Interpreter) -> dict[bytes, Any]:
     """Return the functions and values that an interpreter of a script is given, by their names."""
     given = Builtins(server, scripts, lua)
     found = {name.encode(): getattr(given, name) for name in dir(Builtins) if re.match("_[a-z]", name)}
@@ -42,12 +43,12 @@ def functions(server: TyrantServer, scripts: Scripts, lua: Any) -> dict[bytes, A
     return {**found, **pure, **values, **threads}
 
 
-def _tables(function: Callable[..., Any], lua: Any) -> Callable[..., Any]:
+def _tables(function: Callable[..., Any], lua: Interpreter) -> Callable[..., Any]:
     """Return a function that is given Python's lists in the place of Lua's tables, and gives tables back."""
 
     def call(*arguments: Any) -> Any:
         result = function(*[list(each.values()) if hasattr(each, "values") else each for each in arguments])
-        return lua.table_from(result) if isinstance(result, list) else result
+        return lua.table(result) if isinstance(result, list) else result
 
     return call
 
@@ -55,7 +56,7 @@ def _tables(function: Callable[..., Any], lua: Any) -> Callable[..., Any]:
 class Builtins:
     """The functions that concern the server; whose names begin with one underscore a script sees."""
 
-    def __init__(self, server: TyrantServer, scripts: Scripts, lua: Any) -> None:
+    def __init__(self, server: TyrantServer, scripts: Scripts, lua: Interpreter) -> None:
         self.server = server
         self.scripts = scripts
         self.lua = lua
@@ -112,14 +113,14 @@ class Builtins:
         return reply.value if reply is not None else None
 
     def _fwmkeys(self, prefix: Any, limit: float = -1) -> Any:
-        return self.lua.table_from(self.perform(tt.FwmKeys(text(prefix), int(limit))).elements)
+        return self.lua.table(self.perform(tt.FwmKeys(text(prefix), int(limit))).elements)
 
     def _misc(self, name: bytes, *arguments: Any) -> Any:
         """Call a function of the database; a ``$`` before its name keeps it out of the update log."""
         given = chain.from_iterable(each.values() if hasattr(each, "values") else (each,) for each in arguments)
         options = tt.NO_UPDATE_LOG if name.startswith(b"$") else 0
         reply = self.perform(tt.Misc(name.removeprefix(b"$"), options, [text(each) for each in given]))
-        return self.lua.table_from(reply.elements) if reply is not None else None
+        return self.lua.table(reply.elements) if reply is not None else None
 
     def _foreach(self, function: Any) -> bool:
         """Call a function with every key and value, as long as it returns true."""
@@ -142,7 +143,7 @@ class Builtins:
                 return False
         emitted.sort(key=lambda item: item[0])
         for key, group in groupby(emitted, key=lambda item: item[0]):
-            if not reduce_one(key, self.lua.table_from([value for _, value in group])):
+            if not reduce_one(key, self.lua.table([value for _, value in group])):
                 return False
         return True
 

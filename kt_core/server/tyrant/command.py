@@ -6,20 +6,17 @@ Source: the Tokyo Tyrant protocol reference, section 12.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from kt_core.errors import Misconfigured
-from kt_core.server.flags import SHARED, Flag, Program, Settings, ignore, level, option, positive
+from kt_core.server.flags import SHARED, Flag, Program, Settings, ignore, level, master, option, positive
 from kt_core.server.specs import KINDS, Spec
 from kt_core.server.tyrant.masks import parse
 from kt_core.server.tyrant.server import TyrantOptions, TyrantServer
 from kt_core.server.tyrant.stat import VERSION
 from kt_core.server.tyrant.updates import LARGEST_SID
-
-_PORT: Final = 1978
 
 
 def _mask(settings: Settings, text: str) -> None:
@@ -41,15 +38,6 @@ def _size(text: str) -> int:
     return size
 
 
-def _master(index: int, read: Callable[[str], Any] = str) -> Callable[[Settings, str], None]:
-    def apply(settings: Settings, text: str) -> None:
-        master = list(settings.options.get("master", ("", _PORT)))
-        master[index] = read(text)
-        settings.options["master"] = tuple(master)
-
-    return apply
-
-
 def _check(settings: Settings) -> None:
     settings.options["checks"] = True
 
@@ -64,8 +52,8 @@ FLAGS: Final = {
     "-ulog": Flag("DIRECTORY", option("log_directory", Path), "where the update log is; it needs -sid"),
     "-ulim": Flag("BYTES", option("log_limit", _size), "the bytes after which another file of it is begun (1g)"),
     "-uas": Flag("", ignore, "accepted; the log is written as the system sees fit"),
-    "-mhost": Flag("ADDRESS", _master(0), "the master to follow; it needs -sid"),
-    "-mport": Flag("NUMBER", _master(1, int), "its port (1978)"),
+    "-mhost": Flag("ADDRESS", master(0), "the master to follow; it needs -sid"),
+    "-mport": Flag("NUMBER", master(1, int), "its port (1978)"),
     "-rts": Flag("FILE", option("time_path", Path), "where to remember how far it was followed (ttserver.rts)"),
     "-rcc": Flag("", _check, "follow it no more where a change has another outcome here"),
     "-cmd": Flag("DIRECTORY", option("command_directory", Path), "where the commands of `copy @...` are (.)"),
@@ -75,7 +63,6 @@ FLAGS: Final = {
 
 REFUSED: Final = {
     **dict.fromkeys(("-skel", "-mul"), "this server loads no plug-ins and splits no databases"),
-    "-dmn": "start the server with systemd, or with nohup and &",
     "-kl": "end the other server by the process id in its -pid file",
 }
 

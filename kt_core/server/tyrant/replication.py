@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kt_core.errors import ConnectionFailed, KTError
+from kt_core.server.timefile import TimeFile
 from kt_core.server.tyrant import commands
 from kt_core.server.tyrant.updates import Origin, Reader
 from kt_core.wire import tt_messages as tt
@@ -73,8 +74,8 @@ class Slave:
         self.host = host
         self.port = port
         self._checks = checks
-        self._path = Path(server.options.time_path)
-        self.time = since - 1 if since > 0 else self._remembered()
+        self._file = TimeFile(server.options.time_path)
+        self.time = since - 1 if since > 0 else self._file.read()
         """Of the last change that was made, in microseconds since 1970."""
 
     async def run(self) -> None:
@@ -114,16 +115,9 @@ class Slave:
         await replay(self._server, record.change, Origin(record.sid, master), checks=self._checks)
         self.time = record.time
 
-    def _remembered(self) -> int:
-        with suppress(OSError, ValueError):
-            return int(self._path.read_text())
-        return 0
-
     def _remember(self) -> None:
         if self.time:
-            new = self._path.with_name(self._path.name + ".new")
-            new.write_text(f"{self.time}\n")
-            new.replace(self._path)  # half a time would have everything made again
+            self._file.write(self.time)
 
 
 async def _receive(reader: asyncio.StreamReader) -> bytes:

@@ -13,12 +13,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
-from kt_core.errors import KTError, Misconfigured
+from kt_core.errors import KTError
+from kt_core.server.interpreter import Interpreter, read_source
 from kt_core.wire.tt_messages import LOCK_GLOBAL, LOCK_RECORD, Ext
 
 if TYPE_CHECKING:
@@ -27,22 +26,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kt_core.server")
 
 _BUCKETS: Final = 31  # mutexes, each for the keys of a hash
-_LOOK_EVERY: Final = 10_000  # instructions
-# To a script what is Python's is to be a function like any other.
-_WRAP: Final = b"return function(f) return function(...) return f(...) end end"
-# Once a call has lasted too long every instruction fails: a loop of `pcall` would make nothing of one that does.
-_WATCH: Final = b"""
-local expired, every = ...
-local sethook = debug.sethook
-local function watch()
-  if expired() then
-    sethook(watch, "", 1)
-    error("the script takes too long")
-  end
-end
-python = nil
-return function() sethook(watch, "", every) end
-"""
 
 
 class Scripts:
@@ -50,7 +33,7 @@ class Scripts:
 
     def __init__(self, server: TyrantServer, source: str, threads: int) -> None:
         self._server = server
-        self._source = read_source(source)
+        self._source = read_source(source, "-ext")
         self._patience = server.options.timeout
         self._threads = ThreadPoolExecutor(threads, "kt-script")
         self._own = threading.local()
@@ -95,8 +78,8 @@ class Scripts:
         own.deadline = time.monotonic() + self._patience
         try:
             lua = self._interpreter()
-            own.watch()
-            function = lua.globals()[request.name]
+            lua.watch()
+            function = lua.names[request.name]
             if function is None or request.name in own.given:
                 return None
             with self._locked(request.options, request.key):
@@ -105,37 +88,33 @@ class Scripts:
             logger.warning("the script's function %r failed: %s", request.name, error)
             return None
 
-    def _interpreter(self) -> Any:
+    def _interpreter(self) -> Interpreter:
         """Return this thread's interpreter, which has run all that there is to be run."""
         own = self._own
         if not hasattr(own, "lua"):
             own.number = 0
             own.lua = self._begin()
+        lua: Interpreter = own.lua
         while own.number < len(self.chunks):
             own.number += 1
-            self._run(own.lua, self.chunks[own.number - 1])
-        return own.lua
+            self._run(lua, self.chunks[own.number - 1])
+        return lua
 
-    def _run(self, lua: Any, chunk: bytes) -> None:
+    def _run(self, lua: Interpreter, chunk: bytes) -> None:
         """Run what `_eval` was given; it fails alone."""
         try:
-            self._own.watch()
-            lua.execute(chunk)
+            lua.watch()
+            lua.run(chunk)
         except Exception as error:
             logger.warning("what the script evaluates failed: %s", error)
 
-    def _begin(self) -> Any:
+    def _begin(self) -> Interpreter:
         from kt_core.server.tyrant.builtins import functions
 
-        lua = lua51().LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
-        names = lua.globals()
-        self._own.given = set(names)  # clients may call none of these: the standard library reads files, too
-        wrap = lua.execute(_WRAP)
-        for name, value in functions(self._server, self, lua).items():
-            names[name] = wrap(value) if callable(value) else value
-        self._own.watch = lua.execute(_WATCH, self._expired, _LOOK_EVERY)
-        self._own.watch()
-        lua.execute(self._source)
+        lua = Interpreter(self._expired)
+        self._own.given = lua.builtin  # clients may call none of these: the library reads files, too
+        lua.give(functions(self._server, self, lua))
+        lua.run(self._source)
         return lua
 
     def _expired(self) -> bool:
@@ -153,26 +132,6 @@ class Scripts:
                     raise KTError("another call holds the lock")
                 held.callback(mutex.release)
             yield
-
-
-def read_source(source: str) -> bytes:
-    """Return a script: the text behind an ``@``, or what is in a file; `Misconfigured` if it cannot be read."""
-    if source.startswith("@"):
-        return source[1:].encode()
-    try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise Misconfigured(
-            f"-ext {source}: {error.strerror}; write the path of a Lua script, or @ and a script"
-        ) from error
-
-
-def lua51() -> Any:
-    """Return the module that runs Lua 5.1, as the original does; `Misconfigured` where it is not installed."""
-    try:
-        return import_module("lupa.lua51")
-    except ImportError as error:
-        raise Misconfigured("-ext needs Lua: pip install 'kt-cache[lua]'") from error
 
 
 def to_bytes(result: Any) -> bytes | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from kt_core.errors import KTError
+from kt_core.server.interpreter import lua51
 from kt_core.server.quick import Lane
 from kt_core.server.service import Service, ServiceOptions
 from kt_core.server.tyrant.connection import TyrantConnection
@@ -21,7 +22,7 @@ from kt_core.server.tyrant.masks import Mask
 from kt_core.server.tyrant.names import Name
 from kt_core.server.tyrant.quick import lane
 from kt_core.server.tyrant.replication import Slave, origin
-from kt_core.server.tyrant.scripts import Scripts, lua51
+from kt_core.server.tyrant.scripts import Scripts
 from kt_core.server.tyrant.searching import Searching
 from kt_core.server.tyrant.updates import Origin, UpdateLog
 from kt_core.wire.tt_messages import Ext, Request

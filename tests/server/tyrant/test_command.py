@@ -53,7 +53,6 @@ def test_what_a_line_says(line: str, options: dict[str, Any]) -> None:
     ("line", "hint"),
     [
         ("-skel x", "plug-ins"),
-        ("-dmn", "systemd"),
         ("* +", "start another one"),
         ("-ulog d", "-sid"),
         ("-mhost h", "-sid"),

@@ -15,9 +15,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from kt_cache.commands import Target, add_commands, run
 from kt_cache.django.cache import get_cache
 from kt_cache.django.entries import our_entries
-from kt_cache.terminal import CommandFailed, Terminal
 from kt_cache.warming import FROM_CACHE
 from kt_core.errors import KTError
+from kt_core.terminal import CommandFailed, Terminal
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

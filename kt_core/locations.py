@@ -8,9 +8,10 @@
     kt+unix:///absolute/path                    a server's socket on this machine
     tt://host[:port][,host[:port]...]           Tokyo Tyrant servers
     tt+unix:///absolute/path                    such a server's socket
+    aerospike://host[:port][,...]/NAMESPACE/SET     a set of an Aerospike cluster, and some of its nodes
 
 Each may end in ``?option=value&...``. Servers may also be separated by semicolons, each with its own scheme or
-without, or stand in a list of any of these; a port left out is 1978.
+without, or stand in a list of any of these; a port left out is 1978, of Aerospike 3000.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from kt_core.transport import Address
 Options: TypeAlias = "list[tuple[str, str]]"
 
 _PORT = 1978
+_PORTS = {"kt": _PORT, "tt": _PORT, "aerospike": 3000}
 _SEPARATORS = re.compile("[,;]")
 _SERVERS = re.compile(r"[^/?#\s]+:\d+(?:/\d+)?")
 # The schemes of other servers, and the ports that they listen at unless told otherwise.
@@ -45,7 +47,14 @@ class Location(NamedTuple):
 
 
 def locate(location: object) -> Location:
-    """Read a location; `Misconfigured` says what to write instead."""
+    """Read a location; `Misconfigured` says what to write instead, and shows no password."""
+    try:
+        return _locate(location)
+    except Misconfigured as error:
+        raise Misconfigured(without_password(str(error))) from None
+
+
+def _locate(location: object) -> Location:
     if isinstance(location, list | tuple):
         first = next((item for item in location if isinstance(item, str) and "://" in item), "kt://")
         return _locate_all([_in_a_list(item, _kind(first.partition("://")[0])) for item in location])
@@ -85,7 +94,7 @@ def _locate_all(urls: list[Any]) -> Location:
         places += found
         for name, value in [*written, *parse_qsl(query, keep_blank_values=True)]:
             if options.setdefault(name.lower(), value) != value:
-                raise Misconfigured(f"{name} is {options[name.lower()]!r} and {value!r} in one location: write it once")
+                raise Misconfigured(f"{_twice(name, options[name.lower()], value)} in one location: write it once")
     names = [place for place in places if isinstance(place, str)]
     if names and len(places) > 1:
         raise Misconfigured(f"the location {urls!r} names several databases: write one embedded://NAME, or servers")
@@ -93,6 +102,10 @@ def _locate_all(urls: list[Any]) -> Location:
         raise Misconfigured(f"the location {urls!r} names servers of two kinds: write all kt://, or all tt://")
     servers = tuple(place for place in places if isinstance(place, Address))
     return Location(scheme, names[0] if names else servers, list(options.items()))
+
+
+def _twice(name: str, one: str, other: str) -> str:
+    return f"{name} is there twice" if name.lower() == "password" else f"{name} is {one!r} and {other!r}"
 
 
 def _in_a_list(item: object, kind: str) -> object:
@@ -140,7 +153,7 @@ def _instead(url: str) -> str:
 
 def without_password(text: str) -> str:
     """Return a text as it may be shown, whatever users and passwords the URLs in it have."""
-    return re.sub("//[^/@]*@", "//...@", text)
+    return re.sub(r"(?i)(?<=password=)[^&'\s]*", "...", re.sub(r"(//|')[^/@']*@", r"\1...@", text))
 
 
 def _advice(url: object) -> str:
@@ -183,6 +196,7 @@ _READERS: dict[str, Callable[[str, str], tuple[list[str | Address], Options]]] =
     "kt+unix": _unix,
     "tt": _servers,
     "tt+unix": _unix,
+    "aerospike": _servers,
 }
 
 
@@ -193,28 +207,52 @@ def _socket(url: str, path: str) -> Address:
 
 
 def _server(text: str, kind: str) -> tuple[Address, Options]:
-    """Return one server's address, and the logical database if one is written behind it."""
+    """Return one server's address, and what is written behind it."""
     if text.startswith(f"{kind}+unix://"):
         return _socket(text, text.removeprefix(f"{kind}+unix://")), []
-    host_and_port, _, database = text.removeprefix(f"{kind}://").partition("/")
+    host_and_port, _, path = text.removeprefix(f"{kind}://").partition("/")
     match = _HOST.fullmatch(host_and_port)
     if match is None or (match[3] and not 0 < int(match[3]) < 1 << 16):
         raise Misconfigured(f"{text!r} is not a server: write {_near_server(host_and_port, kind)}")
-    if database and kind == "tt":
-        raise Misconfigured(f"{text!r} names a database, and a Tokyo Tyrant server has one: write tt://{host_and_port}")
-    if database and not database.isdecimal():
-        raise Misconfigured(f"{database!r} in {text!r} is not the number of a database: write kt://{host_and_port}/0")
-    options = [("database", database)] if database else []
-    return Address(match[1] or match[2], int(match[3] or _PORT)), options
+    options = _PATHS[kind](text, host_and_port, path) if path else []
+    return Address(match[1] or match[2], int(match[3] or _PORTS[kind])), options
+
+
+def _database(text: str, server: str, path: str) -> Options:
+    if not path.isdecimal():
+        raise Misconfigured(f"{path!r} in {text!r} is not the number of a database: write kt://{server}/0")
+    return [("database", path)]
+
+
+def _no_database(text: str, server: str, path: str) -> Options:
+    raise Misconfigured(f"{text!r} names a database, and a Tokyo Tyrant server has one: write tt://{server}")
+
+
+def _set_of_namespace(text: str, server: str, path: str) -> Options:
+    names = path.split("/")
+    if len(names) > 2:
+        raise Misconfigured(f"{text!r} names more than a namespace and a set: write aerospike://{server}/NAMESPACE/SET")
+    return list(zip(("namespace", "set"), map(unquote, names), strict=False))
+
+
+_PATHS: dict[str, Callable[[str, str, str], Options]] = {
+    "kt": _database,
+    "tt": _no_database,
+    "aerospike": _set_of_namespace,
+}
 
 
 def _near_server(text: str, kind: str) -> str:
     """Say how a server is written, with what can be made of a wrong one."""
     if "@" in text:
-        return f"{kind}://host:{_PORT} (the protocol knows neither users nor passwords)"
+        return f"{kind}://host:{_PORTS[kind]}{_ABOUT_USERS.get(kind, _NO_USERS)}"
     if text.count(":") > 1:
-        return f"an IPv6 address in brackets, {kind}://[::1]:{_PORT}"
-    return f"{kind}://host:{_PORT}, with a port from 1 to {(1 << 16) - 1}"
+        return f"an IPv6 address in brackets, {kind}://[::1]:{_PORTS[kind]}"
+    return f"{kind}://host:{_PORTS[kind]}, with a port from 1 to {(1 << 16) - 1}"
+
+
+_NO_USERS = " (the protocol knows neither users nor passwords)"
+_ABOUT_USERS = {"aerospike": "/NAMESPACE/SET (with the options user and password)"}
 
 
 def database_name(project: str, directory: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 Style = Callable[[str], str]
@@ -11,7 +11,7 @@ Style = Callable[[str], str]
 _ERASE: Final = "\r\x1b[K"
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _WIDTH: Final = 30  # characters of the bar
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+_GAP: Final = 2  # characters between columns
 
 
 class CommandFailed(Exception):
@@ -22,7 +22,7 @@ class Terminal:
     """Where a command's lines go; `interactive` if somebody watches them appear.
 
     `styles` dress text as "good", "bad" or "dim". `ask` shows a question and returns the answer; None where nobody
-    can give one.
+    can give one. `width` is the characters of a line.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Terminal:
         styles: Mapping[str, Style] | None = None,
         ask: Callable[[str], str] | None = None,
         pause: Callable[[float], object] = time.sleep,
+        width: int = 80,
     ) -> None:
         self._write = write
         self._styles = styles or {}
@@ -40,6 +41,7 @@ class Terminal:
         self._bar = False
         self.interactive = interactive
         self.pause = pause
+        self.width = width
 
     def line(self, text: str = "", style: str = "") -> None:
         """Write a line."""
@@ -54,12 +56,35 @@ class Terminal:
         for name, text in pairs:
             self.line(f"{name:<{width}}  {text}")
 
-    def progress(self, done: int, total: int) -> None:
-        """Show how far it is, to somebody who watches."""
-        if self.interactive and total:
-            filled = min(_WIDTH * done // total, _WIDTH)
-            self._write(f"{_ERASE}[{'#' * filled}{'.' * (_WIDTH - filled)}] {done:,} of {total:,}")
-            self._bar = True
+    def columns(self, heads: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> None:
+        """Write rows under their heads, those numbered in `right` to the right; where that is too wide, one by one."""
+        every = [heads, *rows]
+        widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+        if sum(widths) + _GAP * (len(widths) - 1) > self.width:
+            for number, row in enumerate(every[1:]):
+                if number:
+                    self.line()
+                self.table(zip(heads, row, strict=True))
+            return
+        for number, row in enumerate(every):
+            cells = (
+                cell.rjust(width) if at in right else cell.ljust(width)
+                for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            self.line((" " * _GAP).join(cells).rstrip(), "" if number else "dim")
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Show how far it is, to somebody who watches; None for a total that nobody knows."""
+        if not self.interactive or total == 0:
+            return
+        text = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+        width = min(_WIDTH, self.width - len(text) - len("[] ") - 1)
+        bar = ""
+        if total is not None and width > 0:
+            filled = min(width * done // total, width)
+            bar = f"[{'#' * filled}{'.' * (width - filled)}] "
+        self._write(f"{_ERASE}{bar}{text}")
+        self._bar = True
 
     def clear(self) -> None:
         """Begin at the top of the screen, if there is one."""
@@ -71,10 +96,10 @@ class Terminal:
         if self._bar:
             self._write(self._erased())
 
-    def confirm(self, question: str) -> bool:
-        """Ask a question to be answered with yes or no."""
+    def confirm(self, question: str, flag: str = "--noinput") -> bool:
+        """Ask a question to be answered with yes or no; `flag` is what has it not asked."""
         if self._ask is None:
-            raise CommandFailed(f"{question} Nobody is there to be asked: write --noinput to do it anyway")
+            raise CommandFailed(f"{question} Nobody is there to be asked: write {flag} to do it anyway")
         return self._ask(f"{self._erased()}{question} [y/N] ").strip().lower() in ("y", "yes")
 
     def _erased(self) -> str:
@@ -89,10 +114,7 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def in_bytes(size: float) -> str:
-    """Return a number of bytes as people read it."""
-    for unit in _UNITS[:-1]:
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} {_UNITS[-1]}"
+def quoted(data: bytes) -> str:
+    """Return bytes as text, with escapes for a backslash and for all that is no printable text of UTF-8."""
+    text = data.decode(errors="surrogateescape").replace("\\", r"\\")
+    return "".join(rf"\x{ord(each) - 0xDC00:02x}" if "\udc80" <= each <= "\udcff" else printable(each) for each in text)

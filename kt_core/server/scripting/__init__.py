@@ -1,0 +1,1 @@
+"""The scripts of the Kyoto Tycoon server: Lua procedures that clients call."""

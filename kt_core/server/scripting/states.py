@@ -1,0 +1,175 @@
+"""One interpreter that has run the server's script, and calls its procedures.
+
+Source: the Kyoto Tycoon protocol reference, section 10.1.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from kt_core.database.control import BUDGET
+from kt_core.database.environment import Write
+from kt_core.database.housekeeping import RoomNeeded
+from kt_core.errors import InvalidInput
+from kt_core.server.interpreter import Interpreter
+from kt_core.server.report import PROTOCOL
+from kt_core.server.scripting import texts
+from kt_core.server.scripting.databases import Databases, Search
+from kt_core.server.scripting.gates import Gate, Unsuited
+from kt_core.server.scripting.running import Asker, Running
+from kt_core.server.scripting.visitors import RESERVE, Visitors
+from kt_core.server.served import ServedDatabase
+
+logger = logging.getLogger("kt_core.server")
+
+_ENVIRONMENT: Final = Path(__file__).with_name("environment.lua").read_bytes()
+_MANY: Final = 1000  # names and values, above which they are given in a table
+
+Pairs: TypeAlias = "Sequence[tuple[bytes, bytes]]"
+"""Names and values that a procedure is given."""
+
+NO_PROCEDURE: Final = 1
+FAILED: Final = 5
+"""Codes that a procedure may return, and those of one that does not exist or fails."""
+
+
+class Result(NamedTuple):
+    """What a procedure returned, and what it gave."""
+
+    code: int
+    values: Mapping[bytes, bytes] = {}
+
+
+class Program(NamedTuple):
+    """A script, and how it is run: seconds of a call, bytes of an interpreter, whether it has the whole library."""
+
+    source: bytes
+    patience: float
+    memory: int
+    opened: bool
+
+
+class State:
+    """An interpreter; `thid` is its number."""
+
+    def __init__(
+        self,
+        program: Program,
+        databases: Sequence[ServedDatabase],
+        thid: int,
+        search: Search,
+        ending: threading.Event,
+        clock: Callable[[], float],
+    ) -> None:
+        self.gates = [Gate(served, number) for number, served in enumerate(databases)]
+        self.running = Running(program.patience, ending)
+        self._largest = program.memory // 4
+        self._lock = threading.Lock()
+        self._lua = Interpreter(self.running.stopped, memory=program.memory)
+        visitors = Visitors(self.gates, self.running, self._largest, self._lua.is_full)
+        ours = Databases(self.gates, self.running, visitors, self._lua.table, search, self._largest)
+        functions = {
+            **texts.functions(self._lua.table, self._largest),
+            **ours.functions(),
+            "time": clock,
+            "sleep": self.running.sleep,
+            "log": self.running.log,
+        }
+        values = {
+            b"databases": self._lua.table([served.name.encode() for served in databases]),
+            b"version": PROTOCOL.encode(),
+            b"thid": thid,
+        }
+        given = {name.encode(): function for name, function in functions.items()}
+        self._call, visitors.visit = self._lua.run(
+            _ENVIRONMENT, self._lua.table(given), self._lua.table(values), self._lua.spare, name=b"=kyototycoon"
+        )
+        if not program.opened:
+            self._lua.close()
+        self._in_thread(Asker(), self._lua.run, program.source)
+
+    def is_full(self) -> bool:
+        """Tell whether there is no memory left for calls: global variables fill it."""
+        return self._lua.is_full()
+
+    # -- the ways to call a procedure ------------------------------------------------------------------------
+
+    def read(self, name: bytes, pairs: Pairs) -> Result:
+        """Call a procedure in the event loop; `Unsuited` if it wants to write, or takes long."""
+        with self._lock:
+            self.running.begin()
+            return self._run(name, pairs)
+
+    def change(self, txn: Write, number: int, name: bytes, pairs: Pairs) -> Result:
+        """Call a procedure in a transaction on one database; `Unsuited` if it takes long.
+
+        There is no call before there is some room for what it may add.
+        """
+        with self._lock:
+            gate = self.gates[number]
+            if gate.words[BUDGET] < RESERVE:
+                raise RoomNeeded(0, RESERVE, RESERVE)
+            self.running.begin()
+            gate.enter(txn)
+            try:
+                return self._run(name, pairs)
+            except RoomNeeded:  # it writes much, and had better do so by and by
+                raise Unsuited(None) from None
+            finally:
+                gate.leave()
+
+    def work(self, name: bytes, pairs: Pairs, asker: Asker) -> Result:
+        """Call a procedure in a thread, as long as somebody waits for it."""
+        result: Result = self._in_thread(asker, self._run, name, pairs)
+        return result
+
+    def _in_thread(self, asker: Asker, work: Callable[..., Any], *arguments: Any) -> Any:
+        with self._lock:
+            self.running.begin_in_thread(asker)
+            for gate in self.gates:
+                gate.is_open = True
+            try:
+                return work(*arguments)
+            finally:
+                for gate in self.gates:
+                    gate.is_open = False
+
+    def _run(self, name: bytes, pairs: Pairs) -> Result:
+        running = self.running
+        found: Any
+        try:
+            found = self._call(name, *self._given(pairs))
+        except Exception as error:  # whatever a script does
+            found = FAILED
+            if running.doom is None:
+                logger.error("[SCRIPT]: %s: %s", name.decode("utf-8", "replace"), error)
+        if running.doom is not None:
+            found = self._give_up(name)
+        if running.logged:
+            running.finish()
+        if not isinstance(found, tuple):
+            return Result(found)
+        values = found[1:] if isinstance(found[1], bytes) else list(found[1].values())
+        return Result(0, dict(zip(values[::2], values[1::2], strict=True)))
+
+    def _given(self, pairs: Pairs) -> list[Any]:
+        """Return names and values in the order in which the original gives them, in a table if they are many."""
+        if len(pairs) > 1:
+            pairs = sorted(dict(pairs).items())
+        given = [each for pair in pairs for each in pair]
+        if sum(map(len, given)) > self._largest:
+            raise InvalidInput("what it is given needs more memory")
+        return given if len(given) < _MANY else [self._lua.table(given)]
+
+    def _give_up(self, name: bytes) -> int:
+        """Return the code of a call that had to end; raise why, if it is to be made again."""
+        doom = self.running.end()
+        self._lua.watch()
+        if isinstance(doom, Unsuited | RoomNeeded):
+            raise doom
+        logger.error("[SCRIPT]: %s: %s", name.decode("utf-8", "replace"), doom)
+        return FAILED

@@ -1,0 +1,1 @@
+"""Places behind URLs."""
