@@ -37,9 +37,8 @@ logger = logging.getLogger("kt_core.server")
 Reply: TypeAlias = "Callable[[Result], Any]"
 """Makes the answer of a result."""
 
-_SIZE: Final = RESERVE - (
-    2 << 10
-)  # bytes that room is made for together with those of others; what a record costs besides
+# Bytes for which room is made ahead of a turn's calls; with what any change costs besides, it is what a call may need.
+_SIZE: Final = RESERVE - (2 << 10)
 _SLOW: Final = 10.0  # seconds for which a procedure that took long is called in a thread
 
 
