@@ -6,7 +6,7 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo demo-flask test lint bench fuzz dist clean
+.PHONY: help demo demo-flask test lint bench fuzz audit soak dist dist-test docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,7 +38,7 @@ lint: $(VENV)/.ready ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, flask, sessions, stampede, patterns, server, client, tyrant, disk, aerospike or replica)
+bench: $(VENV)/.ready-bench ## measure against every peer found (ARGS=caches, flask, sessions, stampede, patterns, server, client, tyrant, disk, aerospike, replica, scripts or ownership)
 	$(BIN)/python -m bench $(ARGS)
 
 # pip reads dependency groups itself only since 25.1; the interpreter reads them everywhere.
@@ -59,8 +59,32 @@ dist: $(VENV)/.ready-dist ## build the packages into dist/, and check them
 	$(BIN)/python -m twine check --strict dist/*
 	cd dist && sha256sum *
 
+dist-test: dist ## test them away from the checkout, with the newest and the oldest requirements (ARGS=oldest)
+	$(BIN)/python -m tests.packaging $(ARGS)
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["docs"])' \
+		| xargs $(BIN)/python -m pip install --quiet
+	@touch $@
+
+docs: $(VENV)/.ready-docs ## build the documentation into .build/site; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 fuzz: $(VENV)/.ready-fuzz ## feed every decoder with whatever breaks it (ARGS="SECONDS TARGET")
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+MINUTES ?= 5
+soak: $(VENV)/.ready ## let stores, servers and workers fail for MINUTES=5 while a model checks every answer (ARGS="--store kt")
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
+
+$(VENV)/.ready-audit: $(VENV)/.ready
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["audit"])' \
+		| xargs $(BIN)/python -m pip install --quiet
+	@touch $@
+
+# Asks the advisory service of the package index; where there is no network it fails, and says so.
+audit: $(VENV)/.ready-audit ## look for known vulnerabilities in all dependencies
+	$(BIN)/python -m pip_audit --skip-editable $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache

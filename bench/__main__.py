@@ -12,7 +12,22 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import aerospike, caches, charts, client, disk, flask, patterns, replica, server, sessions, stampede, tyrant
+from bench import (
+    aerospike,
+    caches,
+    charts,
+    client,
+    disk,
+    flask,
+    ownership,
+    patterns,
+    replica,
+    scripts,
+    server,
+    sessions,
+    stampede,
+    tyrant,
+)
 from bench.generator import NoCompiler
 from bench.report import Report, Setting
 
@@ -28,6 +43,8 @@ SUBJECTS = {
     "tyrant": tyrant,
     "aerospike": aerospike,
     "replica": replica,
+    "scripts": scripts,
+    "ownership": ownership,
 }
 SHARED_MEMORY = Path("/dev/shm")
 WANTED = 1 << 30  # bytes free in shared memory, else the temporary directory

@@ -1,4 +1,6 @@
 /* A closed loop of load on a Kyoto Tycoon, Tokyo Tyrant or Redis server: each connection has one request under way.
+ * What stands for a protocol may also be a procedure of `scripts.lua`, which a Kyoto Tycoon runs: its calls are then
+ * the gets.
  *
  *   load kt|tyrant|redis HOST:PORT|/PATH CONNECTIONS FIRST LAST
  *       stores every key from number FIRST to LAST - 1 once
@@ -114,6 +116,62 @@ static void kt_hit(Message *message, const char *key) {
     kt_record(message, key, 0);
 }
 
+/* What all pairs of a call and of its reply have before their bytes. */
+static void put_pair(Message *message, const char *name, size_t size) {
+    put_integer(message, strlen(name), 4);
+    put_integer(message, size, 4);
+    put_text(message, name);
+}
+
+static void put_call(Message *message, const char *procedure, const char *key, bool with_value) {
+    put(message, "\xB4\0\0\0\0", 5); /* play_script, no flags */
+    put_integer(message, strlen(procedure), 4);
+    put_integer(message, with_value ? 2 : 1, 4);
+    put_text(message, procedure);
+    put_pair(message, "key", KEY_SIZE);
+    put(message, key, KEY_SIZE);
+    if (with_value) {
+        put_pair(message, "value", VALUE_SIZE);
+        put_value(message, key);
+    }
+}
+
+static void call_get(Message *message, const char *key) { put_call(message, "get", key, false); }
+
+static void call_increment(Message *message, const char *key) { put_call(message, "increment", key, false); }
+
+static void call_echo(Message *message, const char *key) { put_call(message, "echo", key, true); }
+
+static void call_accept(Message *message, const char *key) { put_call(message, "accept", key, false); }
+
+static void get_gave(Message *message, const char *key) {
+    put(message, "\xB4\0\0\0\1", 5);
+    put_pair(message, "value", VALUE_SIZE);
+    put_value(message, key);
+}
+
+static void increment_gave(Message *message, const char *key) {
+    (void)key;
+    put(message, "\xB4\0\0\0\1", 5);
+    put_pair(message, "total", 10);
+    put_text(message, "1000000000"); /* the hole: any total has as many digits */
+}
+
+static void echo_gave(Message *message, const char *key) {
+    put(message, "\xB4\0\0\0\2", 5);
+    put_pair(message, "key", KEY_SIZE);
+    put(message, key, KEY_SIZE);
+    put_pair(message, "value", VALUE_SIZE);
+    put_value(message, key);
+}
+
+static void accept_gave(Message *message, const char *key) {
+    (void)key;
+    put(message, "\xB4\0\0\0\1", 5);
+    put_pair(message, "size", 3);
+    put_text(message, "200");
+}
+
 static void tyrant_get(Message *message, const char *key) {
     put(message, "\xC8\x30", 2);
     put_integer(message, KEY_SIZE, 4);
@@ -154,8 +212,15 @@ static void redis_hit(Message *message, const char *key) {
     put_text(message, "\r\n");
 }
 
+#define STORED {5, "\xB8\0\0\0\1"}
+#define NOTHING_GIVEN {5, "\xB4\0\0\0\0"}
+
 static const Protocol PROTOCOLS[] = {
-    {"kt", kt_get, kt_set, kt_hit, {5, "\xBA\0\0\0\0"}, {5, "\xB8\0\0\0\1"}, .hole = 15, .hole_size = 8},
+    {"kt", kt_get, kt_set, kt_hit, {5, "\xBA\0\0\0\0"}, STORED, .hole = 15, .hole_size = 8},
+    {"get", call_get, kt_set, get_gave, NOTHING_GIVEN, STORED, .hole = 0, .hole_size = 0},
+    {"increment", call_increment, kt_set, increment_gave, NOTHING_GIVEN, STORED, .hole = 18, .hole_size = 10},
+    {"echo", call_echo, kt_set, echo_gave, NOTHING_GIVEN, STORED, .hole = 0, .hole_size = 0},
+    {"accept", call_accept, kt_set, accept_gave, NOTHING_GIVEN, STORED, .hole = 0, .hole_size = 0},
     {"tyrant", tyrant_get, tyrant_set, tyrant_hit, {1, "\1"}, {1, "\0"}, .hole = 0, .hole_size = 0},
     {"redis", redis_get, redis_set, redis_hit, {5, "$-1\r\n"}, {5, "+OK\r\n"}, .hole = 0, .hole_size = 0},
 };

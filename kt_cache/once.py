@@ -42,7 +42,7 @@ class Policy:
 
     def is_due(self, left: float) -> bool:
         """Tell whether a value with so many seconds left is to be computed anew by whoever asks."""
-        return self.early > 0 and left <= -self.early * math.log(1 - random())
+        return self.early > 0 and left <= -self.early * math.log(1 - random())  # noqa: S311 - no secret
 
 
 class Once:

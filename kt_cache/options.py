@@ -18,7 +18,7 @@ from kt_cache.values import Codec
 from kt_core.database import DatabaseOptions
 from kt_core.database.options import MAX_DATABASES, Durability, Eviction
 from kt_core.errors import Misconfigured, choose
-from kt_core.locations import locate, read_servers
+from kt_core.locations import locate, read_servers, without_password
 from kt_core.pool import PoolOptions
 from kt_core.sizes import parse_size
 from kt_core.transport import Address
@@ -248,7 +248,10 @@ class Options:
             except Misconfigured as error:
                 raise Misconfigured(f"option {name}: {error}") from None
         own = {name: given.pop(name) for name in list(given) if name in readers}
-        return cls(kind(place, **own), **given)
+        try:
+            return cls(kind(place, **own), **given)
+        except Misconfigured as error:
+            raise Misconfigured(without_password(str(error))) from None
 
     def codec(self, signing_keys: Callable[[], Iterable[bytes]]) -> Codec:
         """Return the codec that these options ask for; the keys are fetched if it signs."""

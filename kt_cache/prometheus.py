@@ -26,16 +26,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, Protocol
 
+from kt_cache.extras import needs
 from kt_cache.stores.base import Stats
 from kt_core.errors import KTError
 
-try:
+with needs("kt_cache.prometheus", "prometheus"):
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
     from prometheus_client.registry import Collector
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "kt_cache.prometheus needs prometheus_client: pip install 'kt-cache[prometheus]'", name=error.name
-    ) from error
 
 
 class Observed(Protocol):

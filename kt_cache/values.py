@@ -187,7 +187,9 @@ class Codec:
         try:
             return loads(payload)
         except Exception as error:  # nothing but damage makes these fail, each in its own way
-            raise Unreadable(f"damaged {_SERIALIZER_NAMES[number]}: {error!r}; delete the value") from error
+            # Not what the error says: it quotes the value.
+            name = type(error).__name__
+            raise Unreadable(f"damaged {_SERIALIZER_NAMES[number]} ({name}); delete the value") from error
 
     def _open(self, stored: bytes, key: bytes) -> tuple[int, bytes]:
         """Return header and payload of what the keys vouch for."""

@@ -153,7 +153,9 @@ def _instead(url: str) -> str:
 
 def without_password(text: str) -> str:
     """Return a text as it may be shown, whatever users and passwords the URLs in it have."""
-    return re.sub(r"(?i)(?<=password=)[^&'\s]*", "...", re.sub(r"(//|')[^/@']*@", r"\1...@", text))
+    # Up to the last @: whoever writes a password as it is, may have these characters in it.
+    text = re.sub(r"((?<!/)//(?!/))[^'\s]*@|(')[^/'\s]*@", r"\1\2...@", text)
+    return re.sub(r"(?i)(?<=password=)[^&'\s]*", "...", text)
 
 
 def _advice(url: object) -> str:

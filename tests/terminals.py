@@ -15,6 +15,8 @@ from tests.processes import ROOT
 
 _PATIENCE = 60  # seconds
 _ROWS = 24
+# What a terminal's window says of itself, and the settings of the tests' own Django.
+_OURS = ("COLUMNS", "LINES", "NO_COLOR", "DJANGO_SETTINGS_MODULE")
 
 
 def on_terminal(
@@ -23,7 +25,7 @@ def on_terminal(
     """Run a program on a terminal, with an answer typed ahead; return its exit status and what was shown."""
     master, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
-    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
     process = subprocess.Popen(
         command, cwd=cwd, stdin=terminal, stdout=terminal, stderr=terminal,
         env={**inherited, "TERM": "xterm-256color", **environ},

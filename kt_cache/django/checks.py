@@ -37,7 +37,7 @@ SMALL: Final = 16 << 20
 CONTAINERS: Final = 64 << 20
 """Bytes of shared memory that containers have unless they are given more."""
 
-_SHARED_MEMORY = Path("/dev/shm")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only asked for its size
 _SIZES = "OPTIONS 'max_size'"
 
 

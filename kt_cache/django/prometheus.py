@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 from kt_cache.django.cache import KTCache, get_cache
 from kt_cache.django.entries import our_entries
-from kt_cache.prometheus import KTCacheCollector
+from kt_cache.extras import needs
+
+with needs("kt_cache.django.prometheus", "prometheus"):
+    from prometheus_client import REGISTRY, CollectorRegistry
+    from prometheus_client.exposition import choose_encoder
+
+    from kt_cache.prometheus import KTCacheCollector
 
 
 class _OurCaches(Mapping[str, KTCache]):

@@ -28,7 +28,9 @@ def describe(options: Options) -> dict[str, str]:
     for part in (options.store, options):
         for field in fields(part):
             if field.name != "store":
-                described[field.name.replace("_", " ")] = _text(field.name, getattr(part, field.name))
+                value = getattr(part, field.name)
+                is_told = field.repr or value is None  # a password is not
+                described[field.name.replace("_", " ")] = _text(field.name, value) if is_told else "not shown"
     return described
 
 

@@ -125,7 +125,7 @@ class Leases:
                 continue
             if slept >= self._patience + max((chain.term for chain in chains.values()), default=0):
                 raise Timeout(f"others kept the lease of {next(iter(part))!r} for {slept:.0f} s, or none can be stored")
-            seconds = pause * random.uniform(0.5, 1)
+            seconds = pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
             yield seconds
             slept += seconds
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -189,8 +189,8 @@ class Leases:
         if ends:
             changes = [*itertools.starmap(ops.put_cat, notes.items()), *puts]
             removal = ops.misc(b"outlist", [*gone, *ends], log=True)
-            *stored, _ = yield ops.together([*changes, removal])
-            if not all(stored):
+            *stored, removed = yield ops.together([*changes, removal])
+            if not all(stored) or (gone and removed is None):
                 raise ops.refused("to change a record")
         return found
 

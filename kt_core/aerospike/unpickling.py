@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from kt_core.aerospike.errors import client_error
@@ -55,7 +55,8 @@ class Unpickler:
                 "in the config of the client if every writer of the cluster can be trusted"
             ) from None
         except Exception as error:
-            raise client_error(f"the record holds a pickle that cannot be loaded: {error!r}") from error
+            # Not what the error says: it quotes the value.
+            raise client_error(f"the record holds a pickle that cannot be loaded: {type(error).__name__}") from error
 
     def allows(self, module: str, name: str) -> bool:
         """Whether a pickle may name this."""
@@ -79,7 +80,24 @@ class _Refused(Exception):  # not a PickleError, which the Python code of a clas
     pass
 
 
-class _Loading(pickle.Unpickler):
+def _load_bytearray(loading: _Loading) -> None:
+    """Read a bytearray that is there: pickle allocates it by the length that is announced."""
+    size = int.from_bytes(loading.read(8), "little")
+    data = loading.read(size)
+    if len(data) < size:
+        raise pickle.UnpicklingError("the pickle ends amid a bytearray")
+    loading.append(bytearray(data))
+
+
+# The one written in C allocates the memo up to whatever number the pickle names, 32 GiB for five bytes.
+class _Loading(pickle._Unpickler):
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: _load_bytearray,
+    }
+    read: Callable[[int], bytes]
+    append: Callable[[object], None]
+
     def __init__(self, allowed: Unpickler, data: bytes, encoding: str) -> None:
         super().__init__(io.BytesIO(data), encoding=encoding)
         self._allowed = allowed

@@ -72,7 +72,7 @@ def _load(place: Place, keys: Sequence[bytes], given: argparse.Namespace, outcom
     ended = threading.Event()
 
     def work(number: int) -> Outcome:
-        random, own, timer = Random(number), Outcome(), console.timer
+        random, own, timer = Random(number), Outcome(), console.timer  # noqa: S311 - no secret
         try:
             while not ended.is_set():
                 row, reads = random.choice(rows), random.random() * 100 < given.get

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from struct import Struct
+from struct import Struct, error
 from typing import Any, BinaryIO, Final, NamedTuple
 from zlib import crc32
 
@@ -98,7 +98,7 @@ class Reader:
         try:
             self.about: dict[str, Any] = dict(json.loads(line))
             self.databases: list[int] = [int(number) for number in self.about["databases"]]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise Damaged("the head of the dump is damaged") from None
 
     def blocks(self) -> Iterator[Block]:
@@ -125,10 +125,15 @@ class Reader:
 def _rows(records: bytes) -> list[tuple[int, Row]]:
     found = []
     at = 0
-    while at < len(records):
-        database, expiry, key_size, value_size = _RECORD.unpack_from(records, at)
-        at += _RECORD.size
-        key = records[at : at + key_size]
-        at += key_size + value_size
-        found.append((database, Row(key, records[at - value_size : at], NEVER if expiry == _NEVER else expiry)))
+    try:
+        while at < len(records):
+            database, expiry, key_size, value_size = _RECORD.unpack_from(records, at)
+            at += _RECORD.size
+            key = records[at : at + key_size]
+            at += key_size + value_size
+            found.append((database, Row(key, records[at - value_size : at], NEVER if expiry == _NEVER else expiry)))
+    except error:
+        at = -1
+    if at != len(records):  # a checksum keeps out damage, not malice
+        raise Damaged("a block of the dump does not end with its last record")
     return found

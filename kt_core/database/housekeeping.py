@@ -85,7 +85,7 @@ class Housekeeper:
         """The largest record, in bytes: LMDB needs as many pages in one piece, and finds them between small records."""
         self.databases = 0
         """How many logical databases there were when the pages were last counted, in any process."""
-        self._random = Random()
+        self._random = Random()  # noqa: S311 - no secret
         self._pool: list[Candidate] = []
         self.most_changes = max(_VICTIMS, self._map_size // PAGE // 64)
         """How many records one transaction should change at most.

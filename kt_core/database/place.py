@@ -32,11 +32,11 @@ def resolve(name: str, *, durable: bool, max_size: int, environ: Mapping[str, st
     homes = list(_durable_homes(environ) if durable else _runtime_homes(environ))
     for home in homes:
         if _exists(home / name / CONTROL_FILE):
-            return home / name
+            return _own_home(home) / name
     free = {home: free_space(home) for home in homes}
     for home, space in free.items():
         if space >= max_size:
-            return home / name
+            return _own_home(home) / name
     raise Misconfigured(
         f"no place has {_mebibytes(max_size)} free for the database {name!r}: "
         + ", ".join(f"{home.parent} has {_mebibytes(space)}" for home, space in free.items())
@@ -48,7 +48,7 @@ def scratch_home(environ: Mapping[str, str] = os.environ) -> Path:
     """Return where to keep what ends with a process: a place in memory with room, or the one with the most."""
     homes = list(_runtime_homes(environ))
     roomy = [home for home in homes if free_space(home) >= _ROOMY]
-    path = (roomy or sorted(homes, key=free_space, reverse=True))[0] / "scratch"
+    path = _own_home((roomy or sorted(homes, key=free_space, reverse=True))[0]) / "scratch"
     _own(path)
     return _sealed(path)
 
@@ -90,6 +90,12 @@ def _own(path: Path) -> None:
         raise Misconfigured(f"{path} may not be written by this user: chmod 700 it, or name another directory")
 
 
+def _own_home(home: Path) -> Path:
+    """Create the directory of all databases, or check that it is one's own: an owner can exchange what it holds."""
+    _own(home)
+    return home
+
+
 def _sealed(path: Path) -> Path:
     if stat.S_IMODE(path.lstat().st_mode) & 0o077:
         path.chmod(0o700)
@@ -106,7 +112,7 @@ def _runtime_homes(environ: Mapping[str, str]) -> Iterator[Path]:
     runtime = environ.get("XDG_RUNTIME_DIR")
     if runtime and _is_usable(Path(runtime)):
         yield Path(runtime) / "kt-cache"
-    for shared in (Path("/dev/shm"), Path(tempfile.gettempdir())):
+    for shared in (Path("/dev/shm"), Path(tempfile.gettempdir())):  # noqa: S108 - `_own` refuses what others made there
         if _is_usable(shared):
             # Shared directories are world-writable: the user's number keeps users apart, and
             # private_directory refuses a directory that somebody else made first.

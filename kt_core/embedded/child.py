@@ -63,7 +63,7 @@ class Child:
     ) -> None:
         # A process group of its own: what the terminal sends on Ctrl-C is for the program, which then stops the
         # server in its own time.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - a program of this package or from PATH
             command,
             bufsize=0,
             cwd=cwd,

@@ -25,7 +25,7 @@ def become(parent: int, command: list[str]) -> None:
     if os.getppid() != parent:
         sys.exit("the process that started this one was gone before it could be watched")
     try:
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - that is what it is for
     except OSError as error:
         sys.exit(f"{command[0]} cannot be executed: {error.strerror}")
 

@@ -20,6 +20,7 @@ from kt_core.server.scripting.states import Result
 from kt_core.server.served import ServedDatabase
 from kt_core.wire.kt_binary import (
     GET_BULK,
+    ONE_PAIR,
     PLAY_SCRIPT,
     REPLY,
     ErrorReply,
@@ -169,11 +170,15 @@ def _play_script(server: Server, request: PlayScript) -> Answer:
 
 
 def _script_reply(result: Result) -> Reply | bytes:
-    code, values = result
+    code, given = result
     if code:
         return ErrorReply()
-    head = REPLY.pack(PLAY_SCRIPT, len(values))
-    return pack_pairs(head, sorted(values.items()) if len(values) > 1 else list(values.items()))
+    if len(given) == 2:
+        name, value = given
+        head: bytes = ONE_PAIR.pack(PLAY_SCRIPT, 1, len(name), len(value))
+        return head + name + value
+    values = result.values
+    return pack_pairs(REPLY.pack(PLAY_SCRIPT, len(values)), sorted(values.items()))
 
 
 _ANSWERS: Final[dict[type[Request], Callable[[Server, Any], Answer]]] = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kt_core.errors import InvalidInput, KTError
 from kt_core.server import binary, quick, rest, signals
-from kt_core.server.call import Call, Refused, failed
+from kt_core.server.call import Call, Refused, Waiting, failed
 from kt_core.server.channel import Channel, Incoming
 from kt_core.server.procedures import PROCEDURES, UNKNOWN, Procedure
 from kt_core.wire import http, kt_binary, kt_log, kt_rest, kt_rpc
@@ -141,12 +141,28 @@ class Connection(Channel):
         self._answer(partial(signals.wait, server.conditions, self, call.parameters), go_on)
 
     def _play(self, call: kt_binary.PlayScript) -> None:
-        """Answer a call of a script; most are answered at once."""
-        answer = binary.answer(self._server, call)
+        """Answer a call of a script; most are answered at once, or at the end of the turn."""
+        try:
+            answer = binary.answer(self._server, call)
+        except KTError as error:
+            self._reply_binary(call, error)
+            return
         if isinstance(answer, bytes) and not call.no_reply:
             self._transport.write(answer)
+        elif isinstance(answer, Waiting) and not call.no_reply:
+            self._awaited = True
+            self._task = answer
+            answer.begin(self._played)
         else:
             self._answer(lambda: answer, partial(self._reply_binary, call))
+
+    def _played(self, answer: kt_binary.Reply | bytes) -> None:
+        """Answer a call of a script that was waited for."""
+        self._task = None
+        self._awaited = False
+        self._transport.write(answer if isinstance(answer, bytes) else kt_binary.encode_reply(answer))
+        if self._early or self._ended:
+            self._go_on()
 
     def _reply_binary(self, request: kt_binary.Request, reply: kt_binary.Reply | bytes | KTError) -> None:
         heard = isinstance(request, kt_binary.GetBulk) or not request.no_reply

@@ -14,6 +14,7 @@ from kt_core.database.operations import Operations
 from kt_core.database.record import HEADER_SIZE, LONG_KEY, original_key, unpack_header, value_offset
 from kt_core.server.expiry import to_xt
 from kt_core.server.marks import LOGGED, Marks
+from kt_core.server.tail import Piece, Tail
 from kt_core.server.updates import UpdateLog
 from kt_core.wire.kt_log import (
     ENTRY,
@@ -112,12 +113,20 @@ class LogJournal:
     """Runs operations on one database in transactions, and sees to it that the log tells what they change."""
 
     def __init__(
-        self, environment: Environment, log: UpdateLog, number: int, marks: Marks | None, *, expires: bool
+        self,
+        environment: Environment,
+        log: UpdateLog,
+        number: int,
+        marks: Marks | None = None,
+        tail: Tail | None = None,
+        *,
+        expires: bool,
     ) -> None:
         self.operations = LoggedOperations(environment, log, number, expires=expires)
         self._environment = environment
         self._log = log
         self._marks = marks
+        self._tail = tail
 
     def write(self, index: int, operation: Callable[[Write, *Ts], T], *args: *Ts) -> T:
         """Run an operation; what it changes is in the log when it returns, and is not if it fails."""
@@ -137,7 +146,17 @@ class LogJournal:
         result = operation(txn, *args)
         if operations.noted:
             sid = next(iter(operations.sids)) if len(operations.sids) == 1 else None
-            self._log.append(b"".join(operations.noted), operations.first, sid, durable=self._environment.durable)
+            self._append(txn, b"".join(operations.noted), sid)
             if self._marks is not None:
                 self._marks.put(txn, LOGGED, self._log.last)
         return result
+
+    def _append(self, txn: Write, entries: bytes, sid: int | None) -> None:
+        log, tail, durable = self._log, self._tail, self._environment.durable
+        start = log.append(entries, self.operations.first, sid, durable=durable)
+        if tail is not None and log.is_settled and tail.takes(len(entries)):
+            tail.put(txn, Piece(start, log.sure, entries))
+        elif durable:
+            log.flush()
+            if tail is not None:
+                tail.begin_over()

@@ -30,13 +30,26 @@ class Marks:
 
     def get(self, name: bytes) -> int | None:
         """Return a timestamp, or None if there is none."""
-        environment = self._environment
-        raw = environment.begin(environment.dbis[_INDEX]).get(name)
-        return int(_TS.unpack_from(raw, HEADER_SIZE)[0]) if raw is not None else None
+        raw = self.read(name)
+        return int(_TS.unpack(raw)[0]) if raw is not None else None
 
     def put(self, txn: Write, name: bytes, ts: int) -> None:
         """Remember a timestamp when a transaction is committed."""
+        self.write(txn, name, _TS.pack(ts))
+
+    def read(self, name: bytes) -> bytes | None:
+        """Return what is remembered under a name, or None."""
+        environment = self._environment
+        raw: bytes | None = environment.begin(environment.dbis[_INDEX]).get(name)
+        return raw[HEADER_SIZE:] if raw is not None else None
+
+    def write(self, txn: Write, name: bytes, content: bytes) -> None:
+        """Remember something else than a timestamp when a transaction is committed."""
         environment = self._environment
         now = int(environment.clock() * 1000)
-        txn.put(name, pack_header(NEVER, now << 8) + _TS.pack(ts), db=environment.dbis[_INDEX])
+        txn.put(name, pack_header(NEVER, now << 8) + content, db=environment.dbis[_INDEX])
         environment.control.stamps[crc32(name) & environment.control.mask] = now
+
+    def delete(self, txn: Write, name: bytes) -> None:
+        """Forget what is remembered under a name when a transaction is committed."""
+        txn.delete(name, db=self._environment.dbis[_INDEX])

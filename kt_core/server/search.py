@@ -82,7 +82,7 @@ class Search:
                 self._process.communicate()
                 self._process = None
             if self._process is None:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - this interpreter
                     [sys.executable, "-c", self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
                 )
             return self._process

@@ -20,6 +20,7 @@ from kt_core.server.journal import LogJournal
 from kt_core.server.marks import LOGGED, Marks
 from kt_core.server.scratch import Scratch
 from kt_core.server.specs import EMBEDDED, Spec
+from kt_core.server.tail import Tail
 from kt_core.server.updates import UpdateLog
 from kt_core.wire.kt_binary import NEVER_XT, XT_MAX
 
@@ -55,6 +56,8 @@ class ServedDatabase:
         """What sees to it that its changes are in the update log."""
         self.marks: Marks | None = None
         """What it remembers of its part in replication, if it outlives the server."""
+        self.tail: Tail | None = None
+        """What it has of the end of the update log, if it is durable."""
         self.clears = 0
         """How often it was cleared: no cursor stands anywhere after that."""
         self.read_only = False
@@ -102,9 +105,10 @@ class ServedDatabase:
             options, index = replace(own_options(spec, directory), databases=2 if remembers else 1), 0
         environment = Environment.open(directory, options, clock=clock)
         marks = Marks(environment) if remembers else None
-        journal = LogJournal(environment, log, number, marks, expires=spec.expires) if log is not None else None
+        tail = Tail(environment, marks) if marks is not None and log is not None and environment.durable else None
+        journal = LogJournal(environment, log, number, marks, tail, expires=spec.expires) if log is not None else None
         served = cls(spec, Database(environment, index, journal))
-        served.journal, served.marks = journal, marks
+        served.journal, served.marks, served.tail = journal, marks, tail
         return served
 
     # -- expiry ----------------------------------------------------------------------------------------

@@ -117,7 +117,11 @@ class Server(Service):
             self.slave.follow(*options.master)
 
     def _begin_log(self, log: UpdateLog) -> None:
-        log.recover({number: served.logged() for number, served in enumerate(self.databases)})
+        tails = [served.tail for served in self.databases if served.tail is not None]
+        marks = {number: served.logged() for number, served in enumerate(self.databases)}
+        log.recover(marks, [piece for tail in tails for piece in tail.pieces()])
+        for tail in tails:
+            tail.clear()
         self.feed = Feed(self, log)
         if any(served.durable for served in self.databases):
             for served in self.databases:  # they wait for each other at the log, and nobody is to wait here

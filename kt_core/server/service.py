@@ -230,6 +230,6 @@ class Service:
 
 def _run(line: list[str]) -> bool:
     try:
-        return subprocess.run(line, check=False).returncode == 0
+        return subprocess.run(line, check=False).returncode == 0  # noqa: S603 - of the command directory alone
     except OSError:
         return False

@@ -3,7 +3,8 @@
 A change is written before it is committed, and counts once it is: until then it lies behind what the file's header says
 is there, and what comes instead is written over it. So nobody is told of a change that this server did not make; and
 what it made, but did not come to count because it was killed, is found again by what the database itself remembers of
-its last change (`UpdateLog.recover`). Source: the Kyoto Tycoon protocol reference, sections 9.2 and 9.5.
+its last change (`UpdateLog.recover`). The log itself rarely waits for the disk: see `kt_core.server.tail`. Source: the
+Kyoto Tycoon protocol reference, sections 9.2 and 9.5.
 """
 
 from __future__ import annotations
@@ -12,26 +13,27 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EIO
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kt_core.errors import Misconfigured, ProtocolError, StoreFull
+from kt_core.server.recovery import Remains, write
 from kt_core.wire.exchange import NeedData
 from kt_core.wire.kt_log import (
     FILE,
     HEADER_SIZE,
     EntryDecoder,
     LogHeader,
-    Subscribe,
     decode_header,
-    decode_payload,
-    encode_entry,
     encode_header,
-    to_frames,
 )
+
+if TYPE_CHECKING:
+    from kt_core.server.tail import Piece
 
 logger = logging.getLogger("kt_core.server")
 
@@ -40,7 +42,6 @@ _SUFFIX: Final = ".ulog"
 _PIECE: Final = 1 << 20
 _RECENT: Final = 4 << 20  # bytes of changes that are kept in memory for those that are close behind
 _CHUNK_COST: Final = 512  # bytes of memory besides
-_NOTHING: Final = Subscribe((1 << 64) - 1, 0)
 _TOLD_BEFORE: Final = 1_000_000_000  # nanoseconds: for so long the original may keep a change to itself
 _AHEAD: Final = 10_000_000_000  # nanoseconds that the clocks of two servers may be apart
 
@@ -76,7 +77,15 @@ class LogFile(NamedTuple):
 class UpdateLog:
     """The log that a server writes, one transaction at a time: `lock` is held from the first byte to the commit."""
 
-    def __init__(self, directory: Path, sid: int, *, limit: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        sid: int,
+        *,
+        limit: int,
+        clock: Callable[[], float],
+        synchronize: Callable[[int], None] = os.fdatasync,
+    ) -> None:
         self.directory = directory
         self.sid = sid
         self.lock = threading.Lock()
@@ -86,6 +95,13 @@ class UpdateLog:
         """The last changes, by where they begin."""
         self._limit = limit
         self._clock = clock
+        self._synchronize = synchronize
+        self._matters = False  # whether there were changes that must not be lost
+        self._failed = False  # to write them to the disk
+        self.sure = HEADER_SIZE
+        """Bytes of the last file that count and are on the disk for certain."""
+        self.is_settled = True
+        """Whether nothing that was withdrawn can come back after a failure of power, where something else is to be."""
         self._pending: Chunk | None = None
         self._kept = 0  # bytes in `recent`
         try:
@@ -124,17 +140,27 @@ class UpdateLog:
             self.close()
             raise Misconfigured(f"{self.path(self._number)} is no update log ({error}): move it away") from error
 
-    def recover(self, marks: Mapping[int, int | None]) -> None:
+    def recover(self, marks: Mapping[int, int | None], tail: Iterable[Piece] = ()) -> None:
         """Find out where the log ends, before it is written: `marks` are what the databases know of themselves.
 
         That is, by the number of each, the timestamp of its last change, or None if it knows of none. Whatever is
-        behind the last change that a database knows of, and does not count, was never made.
+        behind the last change that a database knows of, and does not count, was never made. What the databases have of
+        the log's `tail` is written again, and is on the disk afterwards.
         """
-        size, last = self._whole()
-        if size < self._header.size:
-            logger.error("%s is torn: %d bytes are lost", self.path(self._number), self._header.size - size)
+        try:
+            self._recover(marks, tail)
+        except OSError as error:
+            raise Misconfigured(f"-ulog {self.directory}: {error.strerror}; make some room there") from error
+
+    def _recover(self, marks: Mapping[int, int | None], tail: Iterable[Piece]) -> None:
+        remains = Remains(self._file, self._number, self._header)
+        lost = remains.restore(tail)
+        size, last = remains.whole()
+        lost += max(remains.header.size - size, 0)
+        if lost:
+            logger.error("%s is torn: %d bytes are lost", self.path(self._number), lost)
         else:
-            size, last = self._made(marks)
+            size, last = remains.made(marks)
         last = max(last, self._before)
         known = max([mark for mark in marks.values() if mark is not None], default=0)
         if known > last:
@@ -152,47 +178,10 @@ class UpdateLog:
             )
         self.told, self.last = last, max(last, known, self._header.ts)
         self.end = Position(self._number, size)
-        try:
-            os.ftruncate(self._file, size)
-            self._write(encode_header(LogHeader(size, last)), 0)
-        except OSError as error:
-            raise Misconfigured(f"-ulog {self.directory}: {error.strerror}; make some room there") from error
-
-    def _whole(self) -> tuple[int, int]:
-        """Return how many bytes of the last file are a header and whole changes, and their last timestamp."""
-        at, last, size = HEADER_SIZE, 0, _PIECE
-        while True:
-            try:
-                frames = to_frames(os.pread(self._file, size, at), _NOTHING)
-            except ProtocolError:
-                return at, last
-            if not frames.size and frames.wanted <= size:
-                return at, last
-            at, last, size = at + frames.size, frames.ts or last, max(_PIECE, frames.wanted)
-
-    def _made(self, marks: Mapping[int, int | None]) -> tuple[int, int]:
-        """Return where the changes that were made end, and their last timestamp."""
-        end, last = self._header
-        before = last
-        for at, ts, database in self._uncounted():
-            if ts <= before:  # of a transaction that failed before another one came to count
-                break
-            before = ts
-            if ts <= (marks.get(database) or 0):
-                end, last = at, ts
-        return end, last
-
-    def _uncounted(self) -> Iterator[tuple[int, int, int]]:
-        """Yield where each change behind those that count ends, its timestamp, and its database."""
-        at = self._header.size
-        decoder = EntryDecoder()
-        data = os.pread(self._file, max(os.fstat(self._file).st_size - at, 0), at)
-        with suppress(ProtocolError):
-            while not isinstance(entry := decoder.feed(data), NeedData):
-                data = b""
-                ts, payload = entry
-                at += len(encode_entry(ts, payload))
-                yield at, ts, decode_payload(payload, range(LARGEST_SID + 1))[1].db
+        os.ftruncate(self._file, size)
+        write(self._file, encode_header(LogHeader(size, last)), 0)
+        self._synchronize(self._file)
+        self.sure = size
 
     def close(self) -> None:
         """Write no more."""
@@ -208,29 +197,51 @@ class UpdateLog:
         self.last = first + count - 1
         return first
 
-    def append(self, entries: bytes, first: int, sid: int | None, *, durable: bool) -> None:
+    def append(self, entries: bytes, first: int, sid: int | None, *, durable: bool) -> Position:
         """Write the changes of a transaction that is about to be committed, in place of those of one that was not.
 
-        They begin with the timestamp `first`, and at the server `sid`, or None for several. `StoreFull` if that
-        cannot be.
+        They begin with the timestamp `first`, and at the server `sid`, or None for several. Return where they begin in
+        the log. `StoreFull` if that cannot be.
         """
         try:
             if self.end.offset >= self._limit and self._number == self.end.number:
                 self._rotate()
             start = self._start
-            self._write(entries, start.offset)
-            if durable:
-                os.fdatasync(self._file)
+            write(self._file, entries, start.offset)
         except OSError as error:
-            raise StoreFull(f"the update log in {self.directory} cannot be written: {error.strerror}") from error
+            raise self._failure(error) from error
+        self._matters |= durable
         end = Position(start.number, start.offset + len(entries))
         self._pending = Chunk(end, entries, first, self.last, sid)
+        return start
+
+    def flush(self) -> None:
+        """Write everything to the disk, and return when it is there; hold the lock. `StoreFull` if that fails.
+
+        Nobody knows what is there then, and it is no use to try again: it fails until the server is started anew, which
+        writes it again.
+        """
+        try:
+            if self._failed:
+                raise OSError(EIO, "the disk failed before; start the server again")
+            self._failed = True
+            self._synchronize(self._file)
+            self._failed = False
+        except OSError as error:
+            raise self._failure(error) from error
+        self.is_settled = True
+        self.sure = self._start.offset
+
+    def _failure(self, error: OSError) -> StoreFull:
+        return StoreFull(f"the update log in {self.directory} cannot be written: {error.strerror}")
 
     @property
     def _start(self) -> Position:
         return self.end if self.end.number == self._number else Position(self._number, HEADER_SIZE)
 
     def _rotate(self) -> None:
+        if self._matters:
+            self.flush()  # tails are of the last file
         number = self._number + 1
         file = os.open(self.path(number), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -241,12 +252,8 @@ class UpdateLog:
             self.path(number).unlink()
             raise
         self._file, old, self._number = file, self._file, number
+        self.sure = HEADER_SIZE
         os.close(old)
-
-    def _write(self, data: bytes, at: int) -> None:
-        written = os.pwrite(self._file, data, at)
-        while written < len(data):  # on a disk that is almost full
-            written += os.pwrite(self._file, data[written:], at + written)
 
     def commit(self) -> None:
         """Have what was appended count: its transaction is committed."""
@@ -255,7 +262,7 @@ class UpdateLog:
             return
         start = self._start
         try:
-            self._write(encode_header(LogHeader(chunk.end.offset, chunk.last)), 0)
+            write(self._file, encode_header(LogHeader(chunk.end.offset, chunk.last)), 0)
         except OSError as error:  # it is made good at the next change, or by what the database knows
             logger.error("the update log in %s cannot be written: %s", self.directory, error)
         self.recent[start] = chunk
@@ -268,6 +275,7 @@ class UpdateLog:
 
     def withdraw(self) -> None:
         """Forget what was appended: its transaction has failed."""
+        self.is_settled &= self._pending is None
         self._pending = None
         with suppress(OSError):  # what is left there does not count
             os.ftruncate(self._file, self._start.offset)
@@ -277,7 +285,7 @@ class UpdateLog:
         with self.lock:
             file = os.dup(self._file)
         try:
-            os.fdatasync(file)
+            self._synchronize(file)
         finally:
             os.close(file)
 

@@ -102,6 +102,7 @@ _NO_REPLY = 1
 _REQUEST = Struct(">BII")  # opcode, flags, count
 ONE_CALL = Struct(">BIII")  # opcode, flags, size of the name, count
 REPLY = Struct(">BI")  # opcode, hits or count
+ONE_PAIR = Struct(">BIII")  # opcode, count, sizes of name and value
 ONE_KEY = Struct(">BIIHI")
 ONE_RECORD = Struct(">BIIHIIq")
 

@@ -199,7 +199,6 @@ def _check_size(payload: bytes, size: int) -> None:
         raise ProtocolError(f"a change has {len(payload)} bytes where {size} must be")
 
 
-@lru_cache(4096)
 # --- Encoding
 
 
@@ -235,6 +234,7 @@ def encode_entry(ts: int, payload: bytes) -> bytes:
     return b"%b%b%b" % (_packed(TIMED, ENTRY, ts, len(payload)), payload, ENTRY_END)
 
 
+@lru_cache(4096)
 def stamp(xt: int | None) -> bytes:
     """Return what stands before a value that expires then, nothing for None."""
     return _NEVER if xt == XT_MAX else b"" if xt is None else _XT.pack(xt >> 32, xt & 0xFFFFFFFF)

@@ -18,7 +18,7 @@ def fuzz(target: str, seconds: int) -> None:
     """Fuzz one target in this process, which does not return."""
     import atheris  # type: ignore[import-not-found]
 
-    with atheris.instrument_imports(include=["kt_core"]):
+    with atheris.instrument_imports(include=["kt_core", "kt_cache"]):
         from tests.fuzz.targets import TARGETS
 
     found = FOUND / target

@@ -29,6 +29,7 @@ from kt_core.wire.kt_log import Subscribe, Subscribed, SubscribeDecoder, encode_
 from kt_core.wire.kt_snapshot import encode_record, read_header, read_records
 from kt_core.wire.memcached import TextDecoder, WordsDecoder
 from kt_core.wire.tt_log import LogDecoder, StreamDecoder, encode_log_record, encode_stream_record
+from tests.fuzz.readers import READERS
 
 Target = Callable[[bytes], None]
 
@@ -137,4 +138,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "logs": _log,
     "tyrant_logs": partial(_fuzz, LogDecoder, encode_log_record),
     "tyrant_streams": partial(_fuzz, StreamDecoder, encode_stream_record),
+    **READERS,
 }

@@ -250,3 +250,12 @@ def test_many_who_count_among_the_dying_count_exactly(host: Host) -> None:
         counting.clear()
     assert Counter(host).witnessed() == list(range(1, 41))
     assert deaths.result() > 0
+
+
+def test_a_deletion_that_the_server_refuses_is_an_error(host: Host) -> None:
+    host.run(ops.put(b"k", HEADER.pack(NEVER) + b"value"))
+    edit: Any = Leases(1.0, lambda: 0, witness).edit({b"k": Edit(Action.DELETE)})
+    flow = next(edit)
+    flow.send(host.run(next(flow)))
+    with pytest.raises(ServerError, match="refused"):
+        flow.send([None])  # as a server whose disk is full answers

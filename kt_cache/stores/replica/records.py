@@ -65,7 +65,7 @@ class Place:
         try:
             *master, position, complete = json.loads(data)
             return cls(Master(*master), position, complete)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
 
 

@@ -793,7 +793,10 @@ __kyototycoon__ = kt
 
 -- What a procedure gives, as the protocols have it: nil for what they have no form for.
 local function told(value)
-  if type(value) == "boolean" then
+  local kind = type(value)
+  if kind == "string" then
+    return value
+  elseif kind == "boolean" then
     return tostring(value)
   end
   return field(value)
@@ -801,7 +804,10 @@ end
 
 -- The code that a procedure means by what it returns: of a number its 32 lowest bits before the point.
 local function to_code(result)
-  local code = result ~= nil and tonumber(result)
+  if result == nil then
+    return 0
+  end
+  local code = tonumber(result)
   if not code or code ~= code or code >= 2 ^ 63 or code < -2 ^ 63 then
     return 0
   end
@@ -810,28 +816,47 @@ end
 
 -- Call a procedure with names and values that follow each other, in a table if they are many; return its code and, if
 -- that is 0, what it gives in the same way.
-local function call(name, first, second, ...)
+local function call(name, first, second, third, fourth, ...)
   local procedure = globals[name]
   if type(procedure) ~= "function" then
     return 1
   end
-  local inmap, outmap = {}, {}
-  if second ~= nil then
-    inmap[first] = second
+  local inmap, outmap
+  if second ~= nil then  -- most are given one or two, for which a table need not grow
+    if third == nil then
+      inmap, outmap = {[first] = second}, {}
+    else
+      inmap, outmap = {[first] = second, [third] = fourth}, {}
+    end
     if (...) ~= nil then
       local given = {...}
       for index = 1, #given, 2 do
         inmap[given[index]] = given[index + 1]
       end
     end
-  elseif first ~= nil then
-    for index = 1, #first, 2 do
+  else
+    inmap, outmap = {}, {}
+    for index = 1, first and #first or 0, 2 do
       inmap[first[index]] = first[index + 1]
     end
   end
   local code = to_code(procedure(inmap, outmap))
   local key, value = next(outmap)
   if code ~= 0 or key == nil then
+    return code
+  end
+  local second = next(outmap, key)
+  if second == nil or next(outmap, second) == nil then  -- most give one or two
+    local name, given = told(key), told(value)
+    local other, last = told(second), second ~= nil and told(outmap[second])
+    if name and given then
+      if other and last then
+        return code, name, given, other, last
+      end
+      return code, name, given
+    elseif other and last then
+      return code, other, last
+    end
     return code
   end
   local flat, size = {}, 0

@@ -19,17 +19,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from kt_core.database.batch import Change
 from kt_core.errors import KTError
 from kt_core.server.call import Waiting
 from kt_core.server.interpreter import lua51, read_source
 from kt_core.server.scripting.gates import Unsuited
 from kt_core.server.scripting.running import Asker
 from kt_core.server.scripting.states import FAILED, NO_PROCEDURE, Pairs, Program, Result, State
-from kt_core.server.scripting.visitors import RESERVE
+from kt_core.server.scripting.together import Together
 
 if TYPE_CHECKING:
     from kt_core.database import Database
+    from kt_core.database.environment import Write
     from kt_core.server.server import Server
 
 logger = logging.getLogger("kt_core.server")
@@ -37,8 +37,6 @@ logger = logging.getLogger("kt_core.server")
 Reply: TypeAlias = "Callable[[Result], Any]"
 """Makes the answer of a result."""
 
-# Bytes for which room is made ahead of a turn's calls; with what any change costs besides, it is what a call may need.
-_SIZE: Final = RESERVE - (2 << 10)
 _SLOW: Final = 10.0  # seconds for which a procedure that took long is called in a thread
 
 
@@ -58,6 +56,9 @@ class Scripts:
         self._slow: dict[bytes, float] = {}  # until when a procedure is called in a thread
         self._program = self._read()
         self._main = self._try()
+        self._together = [
+            Together(served, number, server.turn, self._change) for number, served in enumerate(server.databases)
+        ]
 
     def _read(self) -> Program:
         options = self._server.options
@@ -134,14 +135,18 @@ class Scripts:
 
     def change(self, call: _Call, done: Callable[[Any], None]) -> None:
         """Make a call in the transaction of this turn."""
+        together = self._together[self._databases.get(call.name, 0)]
+        together.add(call, partial(self._changed, call, done))
+
+    def _change(self, txn: Write, number: int, call: _Call) -> Result:
         main = self._main
         assert main is not None
-        number = self._databases.get(call.name, 0)
-        served = self._server.databases[number]
-        change = Change(partial(_change, main, call), (number,), _SIZE)
-        self._server.turn.add(served, change, partial(self._changed, call, number, done))
+        try:
+            return main.change(txn, number, call.name, call.pairs)
+        finally:
+            call.has_changed = main.gates[number].has_changed
 
-    def _changed(self, call: _Call, number: int, done: Callable[[Any], None], outcome: Any) -> None:
+    def _changed(self, call: _Call, done: Callable[[Any], None], outcome: Any) -> None:
         if isinstance(outcome, Result):
             done(call.reply(outcome))
             return
@@ -192,13 +197,6 @@ class Scripts:
     def _search(self, database: Database, method: str, *arguments: Any) -> list[bytes]:
         searching = self._server.search.run(database, method, *arguments)
         return asyncio.run_coroutine_threadsafe(searching, self._server.loop).result()
-
-
-def _change(state: State, call: _Call, txn: Any, number: int) -> Result:
-    try:
-        return state.change(txn, number, call.name, call.pairs)
-    finally:
-        call.has_changed = state.gates[number].has_changed
 
 
 class _Call(Waiting):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -38,10 +38,15 @@ FAILED: Final = 5
 
 
 class Result(NamedTuple):
-    """What a procedure returned, and what it gave."""
+    """What a procedure returned, and what it gave: names and values that follow each other."""
 
     code: int
-    values: Mapping[bytes, bytes] = {}
+    given: Sequence[bytes] = ()
+
+    @property
+    def values(self) -> dict[bytes, bytes]:
+        """What it gave by name: a number and the same as text are one name."""
+        return dict(zip(self.given[::2], self.given[1::2], strict=True))
 
 
 class Program(NamedTuple):
@@ -111,7 +116,7 @@ class State:
         """
         with self._lock:
             gate = self.gates[number]
-            if gate.words[BUDGET] < RESERVE:
+            if gate.served.environment.words[BUDGET] < RESERVE:
                 raise RoomNeeded(0, RESERVE, RESERVE)
             self.running.begin()
             gate.enter(txn)
@@ -153,14 +158,17 @@ class State:
             running.finish()
         if not isinstance(found, tuple):
             return Result(found)
-        values = found[1:] if isinstance(found[1], bytes) else list(found[1].values())
-        return Result(0, dict(zip(values[::2], values[1::2], strict=True)))
+        return Result(0, found[1:] if isinstance(found[1], bytes) else list(found[1].values()))
 
-    def _given(self, pairs: Pairs) -> list[Any]:
+    def _given(self, pairs: Pairs) -> Sequence[Any]:
         """Return names and values in the order in which the original gives them, in a table if they are many."""
-        if len(pairs) > 1:
-            pairs = sorted(dict(pairs).items())
-        given = [each for pair in pairs for each in pair]
+        given: Sequence[Any]
+        if len(pairs) == 1:
+            given = pairs[0]
+        elif len(pairs) == 2 and pairs[0][0] < pairs[1][0]:  # in order already, as most are
+            given = (*pairs[0], *pairs[1])
+        else:
+            given = [each for pair in sorted(dict(pairs).items()) for each in pair]
         if sum(map(len, given)) > self._largest:
             raise InvalidInput("what it is given needs more memory")
         return given if len(given) < _MANY else [self._lua.table(given)]

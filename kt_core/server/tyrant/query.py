@@ -204,7 +204,7 @@ def _condition(request: Request, words: list[bytes]) -> None:
     while text[:1] in ("~", "!", "+") and text:
         negated |= text[0] != "+"
         text = text[1:]
-    if text.isdigit():
+    if text.isdecimal() and len(text) < 10:
         number = int(text)
         negated |= bool(number & _NEGATE)
         number &= ~(_NEGATE | _UNINDEXED)
@@ -218,7 +218,7 @@ def _condition(request: Request, words: list[bytes]) -> None:
 def _order(request: Request, words: list[bytes]) -> None:
     if len(words) > 1:
         text = words[1].decode("latin-1").upper()
-        kind = int(text) if text.isdigit() else _ORDERS.get(text, -1)
+        kind = int(text) if (text.isdecimal() and len(text) < 10) else _ORDERS.get(text, -1)
         if 0 <= kind < 4:
             request.queries[-1].order = words[0], kind
 
@@ -246,7 +246,7 @@ def _next(request: Request, words: list[bytes]) -> None:
 def _together(request: Request, words: list[bytes]) -> None:
     if words:
         text = words[0].decode("latin-1").upper()
-        kind = int(text) if text.isdigit() else _SETS.get(text, -1)
+        kind = int(text) if (text.isdecimal() and len(text) < 10) else _SETS.get(text, -1)
         request.together = kind if kind in _SETS.values() else request.together
 
 

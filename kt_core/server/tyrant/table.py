@@ -147,7 +147,7 @@ class Table(Records):
         return succeeded(False not in done)
 
     def _set_index(self, txn: Write, column: bytes, text: bytes) -> bool:
-        kind = INDICES.get(text.upper(), int(text) if text.isdigit() else _UNKNOWN)
+        kind = INDICES.get(text.upper(), int(text) if text.isdigit() and len(text) < 10 else _UNKNOWN)
         if kind == _UNKNOWN:
             return False
         exists = bool(self.fact(txn, _INDEX + column))

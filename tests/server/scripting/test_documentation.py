@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "scripting.md").read_text()
 
 
 def block(language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    found = re.search(rf"^```{language}[^\n]*\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     assert found is not None
     return found[1]
 

@@ -59,8 +59,11 @@ function fill(i, o)
   while db:set("f" .. n, ("v"):rep(100000)) and n < 1000 do n = n + 1 end
   o.full, o.code = n < 1000, db:error():code()
 end
+function put(i, o) o.done = db:set(i.key, ("v"):rep(tonumber(i.size))) end
 function thid(i, o) o.thid = kt.thid end
 """.replace("incr_of", "incrof").replace("bulk_visit", "bulkvisit")
+
+DONE = encode_reply(ScriptReply([(b"done", b"true")]))
 
 
 @pytest.fixture
@@ -105,6 +108,39 @@ def test_calls_that_come_together_are_all_made(server: Server) -> None:
     for thread in threads:
         thread.join()
     assert play(server, "incr", key="n") == {"num": "701"}
+
+
+@pytest.mark.parametrize("size", [1, 15_000, 60_000])
+def test_calls_of_one_turn_may_add_much_together(server: Server, size: int) -> None:
+    wires = [connect(server) for _ in range(30)]
+    play(wires[0], "put", key="warm", size=1)
+
+    def ask() -> None:  # in the event loop: all of them are there before its next turn
+        for number, wire in enumerate(wires):
+            wire.send(request("put", key=number, size=size))
+
+    in_loop(server, ask)
+    for wire in wires:
+        assert wire.read(len(DONE)) == DONE
+        wire.close()
+    assert value(server, b"29") == b"v" * size
+    assert server.databases[0].database.count() == 31
+
+
+def test_one_call_that_fails_fails_alone(server: Server) -> None:
+    wires = [connect(server) for _ in range(30)]
+    play(wires[0], "incr", key="n")
+
+    def ask() -> None:
+        for number, wire in enumerate(wires):
+            wire.send(request("both" if number == 7 else "incr", key="n"))
+
+    in_loop(server, ask)
+    assert all(wire.read(1) == b"\xb4" for wire in wires)
+    assert value(server, b"n") == (30).to_bytes(8, "big")
+    assert value(server, b"both") == (1).to_bytes(8, "big")
+    for wire in wires:
+        wire.close()
 
 
 @pytest.mark.parametrize("name", ["late", "rest"])

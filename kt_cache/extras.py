@@ -1,0 +1,17 @@
+"""What an optional part needs: its error where that is not installed says how to install it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def needs(who: str, extra: str) -> Iterator[None]:
+    """Import within this what comes with an extra of the package; ModuleNotFoundError names the extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{who} needs {error.name}: pip install 'kt-cache[{extra}]'", name=error.name
+        ) from error

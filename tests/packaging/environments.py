@@ -1,0 +1,47 @@
+"""Empty environments that a package is installed into, and what programs say in them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_PATIENCE = 240  # seconds: the index may be slow
+_UV = (sys.executable, "-m", "uv", "--quiet")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, *requirements: str, options: Sequence[str] = ()) -> Environment:
+        """Make one of this interpreter and install requirements, and what they require, into it."""
+        _run([*_UV, "venv", "--python", sys.executable, str(folder)])
+        made = cls(folder)
+        _run([*_UV, "pip", "install", "--python", str(made.python), *options, *requirements])
+        return made
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def program(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of its programs, away from the checkout."""
+        return self._start([str(self.folder / "bin" / name), *arguments])
+
+    def run(self, code: str) -> subprocess.CompletedProcess[str]:
+        """Run code; -I: neither the directory it is started in nor PYTHONPATH can bring modules."""
+        return self._start([str(self.python), "-I", "-c", code])
+
+    def _start(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"

@@ -1,0 +1,63 @@
+"""Figures that all processes of a soak share, in a file that outlives each of them."""
+
+from __future__ import annotations
+
+import mmap
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+_PLAYERS: Final = 64
+_EPOCH, _OVER, _STATE = range(3)
+
+
+class Figure(IntEnum):
+    """What each player counts."""
+
+    OPERATIONS = 0
+    UNANSWERED = 1
+    REFUSED = 2
+    MISSING = 3
+    FORKS = 4
+    WRONG = 5
+    LOST = 6
+
+
+class Board:
+    """Numbers of 64 bits: the state of the soak, then the figures of each player.
+
+    Each has one writer, and a word is written in one piece.
+    """
+
+    def __init__(self, path: Path) -> None:
+        size = 8 * (_STATE + _PLAYERS * len(Figure))
+        with path.open("ab") as file:
+            file.truncate(size)
+        with path.open("r+b") as file:
+            self._words = memoryview(mmap.mmap(file.fileno(), size)).cast("q")
+
+    @property
+    def epoch(self) -> int:
+        """How often the store has forgotten everything."""
+        return self._words[_EPOCH]
+
+    def forget(self) -> None:
+        """Note that the store forgets everything about now."""
+        self._words[_EPOCH] += 1
+
+    @property
+    def over(self) -> bool:
+        """Whether the players are to look at everything once more, and end."""
+        return self._words[_OVER] > 0
+
+    def end(self) -> None:
+        """Let the players end."""
+        self._words[_OVER] = 1
+
+    def count(self, player: int, figure: Figure, by: int = 1) -> None:
+        """Add to a player's figure."""
+        self._words[_STATE + player * len(Figure) + figure] += by
+
+    def total(self, figure: Figure) -> int:
+        """Return the sum over all players."""
+        return sum(self._words[_STATE + player * len(Figure) + figure] for player in range(_PLAYERS))
