@@ -6,6 +6,8 @@ then in one transaction, each operation in a child of its own, commits, and hand
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
+
+_SHORT = os.strerror(errno.EIO)
 
 
 class GroupCommit:
@@ -83,7 +87,8 @@ def as_ours(error: BaseException, directory: Path) -> BaseException:
     """Return the error of our own tree that stands for one of LMDB's; any other is returned as it is."""
     if isinstance(error, lmdb.MapFullError):
         return StoreFull(f"{directory} is full: raise its max_size, or look for a stopped process that reads it")
-    if isinstance(error, lmdb.DiskError):
+    # It is an input/output error to LMDB, too, when a part of what it wrote found room.
+    if isinstance(error, lmdb.DiskError) or (isinstance(error, lmdb.Error) and str(error).endswith(_SHORT)):
         return StoreFull(f"the file system of {directory} is full, or failing: {error}")
     if isinstance(error, lmdb.Error):
         return Damaged(f"the database {directory} cannot be read: {error}; it is checked when it is opened next")

@@ -6,10 +6,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from kt_core.database import Database, DatabaseOptions, Environment
-from kt_core.errors import NotACounter, StoreFull
+from kt_core.database.group import as_ours
+from kt_core.errors import Damaged, NotACounter, StoreFull
 from tests.processes import python
 
 from .threads import in_threads
@@ -75,6 +77,20 @@ def test_one_that_fails_disturbs_no_other(database: Database) -> None:
     assert database.increment(b"count", 0) == 20
     assert database.get(b"text") == b"no counter"
     assert database.get(b"full") == b"kept"
+
+
+@pytest.mark.parametrize(
+    ("error", "ours"),
+    [
+        (lmdb.MapFullError("mdb_put: MDB_MAP_FULL"), StoreFull),
+        (lmdb.DiskError("mdb_txn_commit: No space left on device"), StoreFull),
+        (lmdb.Error("mdb_txn_commit: Input/output error"), StoreFull),  # what LMDB says of a write that was cut short
+        (lmdb.CorruptedError("mdb_get: MDB_CORRUPTED"), Damaged),
+        (ValueError("not LMDB's"), ValueError),
+    ],
+)
+def test_a_full_disk_is_told_from_damage(error: Exception, ours: type[Exception]) -> None:
+    assert type(as_ours(error, Path("/somewhere"))) is ours
 
 
 def test_a_fork_leaves_queued_writes_to_the_parent(directory: Path) -> None:
