@@ -12,6 +12,5 @@ def needs(who: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{who} needs {error.name}: pip install 'kt-cache[{extra}]'", name=error.name
-        ) from error
+        package = (error.name or "").partition(".")[0]
+        raise ModuleNotFoundError(f"{who} needs {package}: pip install 'kt-cache[{extra}]'", name=package) from error

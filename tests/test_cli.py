@@ -133,10 +133,21 @@ def test_who_stops_reading_is_not_told(url: str) -> None:
         assert running.wait(_PATIENCE) == 141
 
 
+def _not_ignored() -> None:
+    """Undo what a shell does to what it runs in the background, the tests perhaps."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interruption_ends_it(url: str) -> None:
     kt("set", "key", "value", KT_URL=url)
     words = ["ping", "-c", "1000", "-i", "10", "--table", "--at", url]
-    with subprocess.Popen([*KT, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    with subprocess.Popen(
+        [*KT, *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_not_ignored,
+    ) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         assert running.stdout.readline().startswith(url.encode())

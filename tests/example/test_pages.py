@@ -104,6 +104,7 @@ def test_live_data_has_the_figures_of_all_workers(workers: Workers) -> None:
         "evictions",
         "expirations",
         "processes",
+        "lag",
     }
     assert data["stats"]["entries"] > 0
     assert 0 < data["stats"]["size"] <= data["stats"]["max_size"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.packaging.archives import unpack
 from tests.packaging.environments import Environment
 from tests.processes import ROOT
 
@@ -46,9 +46,7 @@ def check(name: str, sdist: Path, wheel: Path) -> int:
     """Run the suite with one kind of requirements."""
     with TemporaryDirectory(prefix="kt-dist-") as text:
         folder = Path(text)
-        with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter="data")
-        (tree,) = folder.glob("kt_cache-*")
+        tree = unpack(sdist, folder)
         for package in ("kt_core", "kt_cache"):
             shutil.rmtree(tree / package)
         environment = Environment.make(

@@ -19,6 +19,14 @@ class Archives(NamedTuple):
     wheel: Path
 
 
+def unpack(sdist: Path, folder: Path) -> Path:
+    """Unpack a sdist of ours into an empty folder, and return what it holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "-xzf", str(sdist), "-C", str(folder)], check=True)
+    (tree,) = folder.glob("kt_cache-*")
+    return tree
+
+
 def build(source: Path, folder: Path) -> Archives:
     """Build both from a source tree."""
     subprocess.run(

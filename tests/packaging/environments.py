@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PATIENCE = 240  # seconds: the index may be slow
-_UV = (sys.executable, "-m", "uv", "--quiet")
+# Certificates as pip finds them: those of the system.
+_UV = (sys.executable, "-m", "uv", "--quiet", "--native-tls")
 
 
 @dataclass(frozen=True)

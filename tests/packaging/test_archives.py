@@ -8,7 +8,7 @@ import zipfile
 from hashlib import sha256
 from pathlib import Path
 
-from tests.packaging.archives import Archives, build
+from tests.packaging.archives import Archives, build, unpack
 from tests.processes import ROOT
 
 PACKAGES = ("kt_core", "kt_cache")
@@ -82,10 +82,7 @@ def test_two_builds_give_the_same_bytes(archives: Archives, tmp_path: Path) -> N
 
 
 def rebuilt(sdist: Path, folder: Path) -> Archives:
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
-    (source,) = folder.iterdir()
-    return build(source, folder / "dist")
+    return build(unpack(sdist, folder), folder / "dist")
 
 
 def digest(path: Path) -> str:
