@@ -125,7 +125,7 @@ def test_one_that_has_ended_is_buried(crew: Crew, clock: Clock) -> None:
 def test_workers_are_counted_until_the_last_has_ended(following: Following, crew: Crew) -> None:
     assert lock_alone(following.directory, "workers") is None
     child = subprocess.Popen(
-        [sys.executable, "-c", "import sys; print(); sys.stdin.read()"],
+        [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         pass_fds=[crew._workers],  # as a forked one has it
