@@ -40,6 +40,9 @@ TYRANT_KINDS = _found("bundled tyrant", "ttserver")
 
 _PATIENCE = 30  # seconds for a server to start, or to end
 
+PATIENTLY = f"?timeout={_PATIENCE}"
+"""Ends the locations of caches whose timeouts are not what is tested: a busy machine may hold a server for a second."""
+
 
 def with_log(directory: Path, sid: int = 1) -> tuple[str, ...]:
     """Return the arguments of a Kyoto Tycoon server that keeps its update log in a directory."""

@@ -19,7 +19,7 @@ from kt_core.transport import Address
 from tests.aerospike.server import Cluster
 from tests.clock import Clock
 from tests.fix_aerospike import AEROSPIKE_KINDS, Place
-from tests.fix_servers import KINDS, TYRANT_KINDS
+from tests.fix_servers import KINDS, PATIENTLY, TYRANT_KINDS
 from tests.stores.server_clock import ServerClock
 
 AEROSPIKE = [f"Aerospike, {kind}" for kind in AEROSPIKE_KINDS[:1]]
@@ -104,7 +104,7 @@ class Tyrant:
 
     def __init__(self, address: Address) -> None:
         self.clock = Clock()
-        self._location = f"tt://{address}"
+        self._location = f"tt://{address}{PATIENTLY}"
         self._caches = [KTCache(self._location, {"CLOCK": self.clock})]
         self._caches[0].clear()
 
@@ -153,8 +153,9 @@ def locate(
 
     def locate(kind: str) -> str:
         if kind in AEROSPIKE:
-            return Place(tuple(request.getfixturevalue("moved_cluster").hosts)).url("adapters")
-        return f"tt://{start_tyrant(kind, '*')}" if kind in TYRANT_KINDS else f"kt://{start_kyoto(kind)}"
+            return Place(tuple(request.getfixturevalue("moved_cluster").hosts)).url("adapters") + PATIENTLY
+        scheme, server = ("tt", start_tyrant(kind, "*")) if kind in TYRANT_KINDS else ("kt", start_kyoto(kind))
+        return f"{scheme}://{server}{PATIENTLY}"
 
     return locate
 

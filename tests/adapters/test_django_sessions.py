@@ -28,6 +28,7 @@ from kt_core.errors import InvalidInput, StoreFull
 from tests.adapters.conftest import SERVERS
 from tests.adapters.sessions import Call, User, again, awaited, embedded_sessions, sessions_at, stored, waiting
 from tests.clock import Clock
+from tests.fix_servers import PATIENTLY
 
 
 @pytest.fixture(params=["embedded", *SERVERS])
@@ -88,16 +89,16 @@ def test_a_cache_that_says_how_it_keeps_records_keeps_sessions_too(tmp_path: Pat
     ids=["prefix", "version", "function"],
 )
 def test_keys_are_made_as_the_cache_makes_them(kyoto: Any, own: dict[str, Any]) -> None:
-    with sessions_at(f"kt://{kyoto}"):
+    with sessions_at(f"kt://{kyoto}{PATIENTLY}"):
         first = stored(a=1, _auth_user_id="7")
-    with sessions_at(f"kt://{kyoto}", **own):
+    with sessions_at(f"kt://{kyoto}{PATIENTLY}", **own):
         assert again(first).load() == {}
         second = stored(a=2, _auth_user_id="7")
         assert get_cache().get(second.cache_key) is not None
         assert sessions_of(7) == [second.session_key]
-    with sessions_at(f"kt://{kyoto}"):
+    with sessions_at(f"kt://{kyoto}{PATIENTLY}"):
         assert log_out_everywhere(7) == 1
-    with sessions_at(f"kt://{kyoto}", **own):
+    with sessions_at(f"kt://{kyoto}{PATIENTLY}", **own):
         assert log_out_everywhere(7) == 1
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kt_core.transport import Address
-from tests.fix_servers import KINDS
+from tests.fix_servers import KINDS, PATIENTLY
 from tests.processes import ROOT
 
 
@@ -23,7 +23,7 @@ def report(
     if request.param == "embedded":
         location = f"embedded://{tmp_path_factory.mktemp('cache')}/place?max_size=4m"
     else:
-        location = f"kt://{start_kyoto(request.param)}/1"
+        location = f"kt://{start_kyoto(request.param)}/1{PATIENTLY}"
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.adapters.toolbar_site", location],
         cwd=ROOT,

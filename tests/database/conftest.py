@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,11 +60,16 @@ def late(clock: Clock) -> int:
 
 
 @pytest.fixture
-def descriptors() -> Callable[[], int]:
-    """A function that counts the files that this process has open."""
+def descriptors(directory: Path) -> Callable[[], int]:
+    """A function that counts what this process has open below the directory: the rest is other tests'."""
+
+    def target(descriptor: str) -> Path:
+        with suppress(FileNotFoundError):  # that of the listing itself, or what another thread has closed
+            return Path("/proc/self/fd", descriptor).readlink()
+        return Path()
 
     def count() -> int:
         gc.collect()
-        return len(os.listdir("/proc/self/fd"))
+        return sum(target(descriptor).is_relative_to(directory.resolve()) for descriptor in os.listdir("/proc/self/fd"))
 
     return count

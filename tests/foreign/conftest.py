@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.fix_aerospike import AEROSPIKE_KINDS, serving
-from tests.fix_servers import KINDS, TYRANT_KINDS, running
+from tests.fix_servers import KINDS, PATIENTLY, TYRANT_KINDS, running
 from tests.foreign.sources import ROOT
 
 # The driver of each of Django's suites.
@@ -43,12 +43,13 @@ class DriverRun:
         if server is None:
             location = f"embedded://{self._needed.enter_context(tempfile.TemporaryDirectory())}/store"
         elif server in KINDS:
-            location = f"kt://{self._needed.enter_context(running(server, databases=['*'] * 4))}"
+            location = f"kt://{self._needed.enter_context(running(server, databases=['*'] * 4))}{PATIENTLY}"
         elif server in AEROSPIKE:
-            location = self._needed.enter_context(serving(AEROSPIKE[server])).url(f"django-{next(_numbers)}")
+            place = self._needed.enter_context(serving(AEROSPIKE[server]))
+            location = place.url(f"django-{next(_numbers)}") + PATIENTLY
         else:  # one database is all that each has
             addresses = [self._needed.enter_context(running(server, databases=["*"])) for _ in range(SERVERS[suite])]
-            location = f"tt://{','.join(map(str, addresses))}"
+            location = f"tt://{','.join(map(str, addresses))}{PATIENTLY}"
         driver = [sys.executable, "-X", "dev", "-W", "error", "-m", DRIVERS[suite]]
         self._process = subprocess.Popen(
             [*driver, backend, location, pattern],

@@ -114,10 +114,12 @@ def generic_tests(suite: Any, backend: str, location: str) -> type[unittest.Test
 
 def place(location: str, number: int) -> str:
     """Return the location of one of several stores: Kyoto Tycoon's servers have logical databases, others names."""
-    if location.startswith("tt://"):
-        return f"tt://{location.removeprefix('tt://').split(',')[number]}"
-    separator = "/" if location.startswith("kt://") else "-"
-    return f"{location}{separator}{number}" if number else location
+    servers, question, options = location.partition("?")
+    if servers.startswith("tt://"):
+        servers = f"tt://{servers.removeprefix('tt://').split(',')[number]}"
+    elif number:
+        servers += f"{'/' if servers.startswith('kt://') else '-'}{number}"
+    return f"{servers}{question}{options}"
 
 
 def framework_tests(suite: Any, name: str, backend: str, location: str) -> type[unittest.TestCase]:

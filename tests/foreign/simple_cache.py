@@ -15,7 +15,7 @@ import cachelib.simple
 from kt_cache.flask import KTCache
 from tests.fix_aerospike import AEROSPIKE_KINDS
 from tests.fix_aerospike import serving as aerospike_serving
-from tests.fix_servers import KINDS, TYRANT_KINDS, running
+from tests.fix_servers import KINDS, PATIENTLY, TYRANT_KINDS, running
 from tests.server.running import serving
 
 
@@ -53,28 +53,28 @@ def embedded() -> Iterator[Callable[[], str]]:
 def bundled() -> Iterator[Callable[[], str]]:
     """Give all caches a server in this process."""
     with serving("*", clock=now) as server:
-        yield lambda: f"kt://127.0.0.1:{server.port}"
+        yield lambda: f"kt://127.0.0.1:{server.port}{PATIENTLY}"
 
 
 @contextlib.contextmanager
 def ktserver() -> Iterator[Callable[[], str]]:
     """Give all caches the original server."""
     with running("ktserver") as address:
-        yield lambda: f"kt://{address}"
+        yield lambda: f"kt://{address}{PATIENTLY}"
 
 
 @contextlib.contextmanager
 def tyrant(kind: str) -> Iterator[Callable[[], str]]:
     """Give all caches a server that knows no time: the caches' own clock is the one that counts."""
     with running(kind, databases=["*"]) as address:
-        yield lambda: f"tt://{address}"
+        yield lambda: f"tt://{address}{PATIENTLY}"
 
 
 @contextlib.contextmanager
 def aerospike(kind: str) -> Iterator[Callable[[], str]]:
     """Give all caches a set of a server."""
     with aerospike_serving(kind) as place:
-        yield lambda: place.url("flask")
+        yield lambda: place.url("flask") + PATIENTLY
 
 
 STORES: dict[str, Callable[[], contextlib.AbstractContextManager[Callable[[], str]]]] = {
