@@ -52,14 +52,15 @@ $(VENV)/.ready-dist: $(VENV)/.ready
 		| xargs $(BIN)/python -m pip install --quiet
 	@touch $@
 
-# The time in the archives is that of the last commit, so that whoever builds it gets the same bytes.
+# The time in the archives is that of the last commit, which an unpacked sdist has in the times of its files: whoever
+# builds it with the same hatchling gets the same bytes.
 dist: $(VENV)/.ready-dist ## build the packages into dist/, and check them
 	rm -rf dist
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || stat -c %Y PKG-INFO) $(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*
 	cd dist && sha256sum *
 
-dist-test: dist ## test them away from the checkout, with the newest and the oldest requirements (ARGS=oldest)
+dist-test: dist ## test them away from the checkout, with the newest and the oldest requirements (ARGS="oldest --python 3.12")
 	$(BIN)/python -m tests.packaging $(ARGS)
 
 $(VENV)/.ready-docs: $(VENV)/.ready
@@ -82,9 +83,9 @@ $(VENV)/.ready-audit: $(VENV)/.ready
 		| xargs $(BIN)/python -m pip install --quiet
 	@touch $@
 
-# Asks the advisory service of the package index; where there is no network it fails, and says so.
+# Asks the advisory service of the package index; where that cannot be asked, or knows no package, it fails and says so.
 audit: $(VENV)/.ready-audit ## look for known vulnerabilities in all dependencies
-	$(BIN)/python -m pip_audit --skip-editable $(ARGS)
+	$(BIN)/python -m tests.security $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache

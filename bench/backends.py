@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from django.core.cache import CacheHandler
 from django.core.cache.backends.base import BaseCache
 from django.core.management import call_command
 
+from bench.report import left_out
 from bench.servers import BUNDLED, MEMCACHED, REDIS, Address, Program
 
 # A record such as an application caches. No backend may gain by its shape: text, numbers, a list, a flag.
@@ -140,22 +141,28 @@ class Missing:
     reason: str
 
 
-def prepare(names: set[str], folder: Path, stack: ExitStack) -> Iterator[Entrant | Missing]:
-    """Start each named peer's server (the stack stops it), and try one value through each backend."""
+def prepare(
+    names: set[str], folder: Path, stack: ExitStack, say: Callable[[str], None]
+) -> tuple[list[Entrant], list[Missing]]:
+    """Enter the named ones of all peers."""
     call_command("createcachetable", TABLE)
-    for peer in PEERS:
-        if peer.name not in names:
-            continue
-        yield enter(peer, folder / peer.name, stack)
+    return enter_all([peer for peer in PEERS if peer.name in names], folder, stack, say)
 
 
-def enter(peer: Peer, folder: Path, stack: ExitStack) -> Entrant | Missing:
-    """Start a peer's server (the stack stops it), and try one value through its backend."""
-    try:
-        return _enter(peer, folder, stack)
-    # Whatever a third party's backend raises on this machine is the reason to print.
-    except Exception as error:
-        return Missing(peer.name, peer.title, f"{type(error).__name__}: {error}")
+def enter_all(
+    peers: Iterable[Peer], folder: Path, stack: ExitStack, say: Callable[[str], None]
+) -> tuple[list[Entrant], list[Missing]]:
+    """Start each peer's server (the stack stops it), and try one value through each backend; say who is left out."""
+    entrants: list[Entrant] = []
+    missing: list[Missing] = []
+    for peer in peers:
+        try:
+            entrants.append(_enter(peer, folder / peer.name, stack))
+        # Whatever a third party's backend raises on this machine is the reason to print.
+        except Exception as error:
+            missing.append(Missing(peer.name, peer.title, f"{type(error).__name__}: {error}"))
+            say(left_out(peer.title, missing[-1].reason))
+    return entrants, missing
 
 
 def _enter(peer: Peer, folder: Path, stack: ExitStack) -> Entrant:

@@ -86,12 +86,7 @@ def measure(options: argparse.Namespace, folder: Path, stack: ExitStack, say: Ca
     extent = QUICK if options.quick else FULL
     results = Results(str(options.place))
     configure(folder)
-    for found in prepare(options.only | {BASIS}, folder, stack):
-        if isinstance(found, Entrant):
-            results.entrants.append(found)
-        else:
-            results.missing.append(found)
-            say(f"left out: {found.title}: {found.reason}")
+    results.entrants, results.missing = prepare(options.only | {BASIS}, folder, stack, say)
     here = {entrant.name for entrant in results.entrants}
     parts = set(PARTS) - options.skip
     if KTCACHE.name not in here:

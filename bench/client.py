@@ -18,7 +18,6 @@ from bench.backends import (
     KTCACHE_SOCKET,
     REDIS_CACHE,
     VALUE_SIZE,
-    Entrant,
     configure,
     prepare,
 )
@@ -176,12 +175,8 @@ def measure(options: argparse.Namespace, folder: Path, stack: ExitStack, say: Ca
     clients = calls.take_turns(batches, extent.rounds, say)
 
     configure(folder)
-    entrants = []
-    for found in prepare({peer.name for peer in DJANGO}, folder, stack):
-        if isinstance(found, Entrant):
-            entrants.append(found)
-        else:
-            leave_out(found.title, found.reason)
+    entrants, missing = prepare({peer.name for peer in DJANGO}, folder, stack, say)
+    notes += [left_out(peer.title, peer.reason) for peer in missing]
     caches = calls.measure(entrants, extent.rounds, extent.batch_seconds, say)
     return report(clients, caches, {peer.name: peer.title for peer in entrants}, options.setting, notes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import subprocess
 import sys
@@ -25,14 +26,22 @@ CONNECTIONS = 1_000
 ENTRIES, VALUE_SIZE = 100_000, 200
 
 _IMPORT = """
-from time import perf_counter
-start = perf_counter()
+from time import process_time
+start = process_time()
 import {module}
-print(perf_counter() - start)
+print(process_time() - start)
+"""
+_OPEN = """
+from pathlib import Path
+from time import process_time
+from kt_core.database import Database, Environment
+start = process_time()
+Database(Environment.open(Path({place!r}))).set(b"key", b"value")
+print(process_time() - start)
 """
 _START = """
-from time import perf_counter
-start = perf_counter()
+from time import process_time
+start = process_time()
 import django
 from django.conf import settings
 settings.configure(SECRET_KEY="s", BASE_DIR={folder!r}, INSTALLED_APPS=[
@@ -43,7 +52,7 @@ django.setup()
 from django.core.cache import cache
 cache.set("key", "value")
 assert cache.get("key") == "value"
-print(perf_counter() - start)
+print(process_time() - start)
 for line in open("/proc/self/smaps_rollup"):
     name, _, rest = line.partition(":")
     if name in ("Rss", "Pss", "Private_Clean", "Private_Dirty"):
@@ -53,7 +62,7 @@ for line in open("/proc/self/smaps_rollup"):
 
 @dataclass
 class Start:
-    """Django's starts with one backend: seconds, and KiB of memory after the first use."""
+    """Django's starts with one backend: seconds of processor time, and KiB of memory after the first use."""
 
     seconds: list[float] = field(default_factory=list)
     memory: dict[str, list[int]] = field(default_factory=dict)
@@ -68,6 +77,7 @@ class Results:
     """What was seen."""
 
     imports: dict[str, list[float]] = field(default_factory=dict)
+    opening: dict[str, list[float]] = field(default_factory=dict)
     starts: dict[str, Start] = field(default_factory=dict)
     entry: float = 0.0  # bytes of live pages an entry
     connection: float = 0.0  # bytes of the server a connection
@@ -80,27 +90,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace, folder: Path, stack: ExitStack, say: Callable[[str], None]) -> Report:
     results = Results()
     rounds = options.processes or (7 if options.quick else 21)
+    _round(Results(), folder, "warm")  # compiles what is imported, and makes the databases that the others find
     for number in range(rounds):
         say(f"ownership: round {number + 1} of {rounds}")
-        for module in IMPORTS:
-            (seconds,) = _python(_IMPORT.format(module=module))
-            results.imports.setdefault(module, []).append(float(seconds))
-        for title, backend in BACKENDS.items():
-            location = f"embedded://{folder}/start" if title == "KTCache" else "start"
-            seconds, *kinds = _python(_START.format(folder=str(folder), backend=backend, location=location))
-            start = results.starts.setdefault(title, Start())
-            start.seconds.append(float(seconds))
-            for kind in kinds:
-                name, _, size = kind.partition(" ")
-                start.memory.setdefault(name, []).append(int(size))
+        _round(results, folder, str(number))
     results.entry = _entry(folder / "entries")
     results.connection = _connection()
     return report(results, options.setting)
 
 
+def _round(results: Results, folder: Path, name: str) -> None:
+    """Start one process of each kind."""
+    for module in IMPORTS:
+        (seconds,) = _python(_IMPORT.format(module=module))
+        results.imports.setdefault(module, []).append(float(seconds))
+    for title, place in (("a new one", f"new-{name}"), ("one that is there", "there")):
+        (seconds,) = _python(_OPEN.format(place=str(folder / place)))
+        results.opening.setdefault(title, []).append(float(seconds))
+    for title, backend in BACKENDS.items():
+        location = f"embedded://{folder}/start" if title == "KTCache" else "start"
+        seconds, *kinds = _python(_START.format(folder=str(folder), backend=backend, location=location))
+        start = results.starts.setdefault(title, Start())
+        start.seconds.append(float(seconds))
+        for kind in kinds:
+            memory, _, size = kind.partition(" ")
+            start.memory.setdefault(memory, []).append(int(size))
+
+
 def _python(code: str) -> list[str]:
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    return said.splitlines()
+    # Compiled modules are kept, as every site's are.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def _entry(place: Path) -> float:
@@ -145,11 +166,16 @@ def report(results: Results, setting: Setting) -> Report:
         [
             setting.section(),
             "## Starting",
-            "Fresh processes that take turns; medians. Django's start ends after the first set and get.",
+            "Fresh processes that take turns; medians of processor time, the system's included. Django's start ends "
+            "after the first set and get.",
             table(
                 ["what", "ms"],
                 [
                     *([f"`import {name}`", figure(1e3 * median(each))] for name, each in results.imports.items()),
+                    *(
+                        [f"opening an embedded database, {title}, and the first write", figure(1e3 * median(each))]
+                        for title, each in results.opening.items()
+                    ),
                     *(
                         [f"Django with {name}", figure(1e3 * median(each.seconds))]
                         for name, each in results.starts.items()

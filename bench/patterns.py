@@ -14,7 +14,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from bench.backends import DJANGO_REDIS, KTCACHE, KTCACHE_SOCKET, Entrant, Missing, configure, enter, open_cache
+from bench.backends import DJANGO_REDIS, KTCACHE, KTCACHE_SOCKET, Entrant, Missing, configure, enter_all, open_cache
 from bench.report import Report, Setting, figure, left_out, ratio, table
 from bench.workers import workers
 
@@ -78,18 +78,14 @@ def measure(options: argparse.Namespace, folder: Path, stack: ExitStack, say: Ca
     configure(folder)
     results = Results(extent.keys)
     embedded = replace(KTCACHE, options={"max_size": max(SMALLEST, extent.keys * MAX_SIZE_PER_KEY)})
-    for peer in (embedded, KTCACHE_SOCKET, DJANGO_REDIS):
-        found = enter(peer, folder / peer.name, stack)
-        if isinstance(found, Missing):
-            results.missing.append(found)
-            say(f"left out: {found.title}: {found.reason}")
-            continue
-        say(f"patterns: {extent.keys:,} keys for {found.title}")
-        _fill(found, range(extent.keys))
-        results.ways.append(Way(found.name, found.title, found))
-        if peer is DJANGO_REDIS:
-            title = f"{found.title}, itersize {ITERSIZE:,}"
-            results.ways.append(Way(f"{found.name}-{ITERSIZE}", title, found, ITERSIZE))
+    entrants, results.missing = enter_all((embedded, KTCACHE_SOCKET, DJANGO_REDIS), folder, stack, say)
+    for entrant in entrants:
+        say(f"patterns: {extent.keys:,} keys for {entrant.title}")
+        _fill(entrant, range(extent.keys))
+        results.ways.append(Way(entrant.name, entrant.title, entrant))
+        if entrant.name == DJANGO_REDIS.name:
+            title = f"{entrant.title}, itersize {ITERSIZE:,}"
+            results.ways.append(Way(f"{entrant.name}-{ITERSIZE}", title, entrant, ITERSIZE))
     take_turns(results, folder, extent.rounds, say)
     return report(results, options.setting)
 

@@ -21,7 +21,7 @@ from bench.backends import (
     Missing,
     Peer,
     configure,
-    enter,
+    enter_all,
     open_cache,
 )
 from bench.report import Report, Series, Setting, figure, left_out, medians, ratios, table
@@ -72,13 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace, folder: Path, stack: ExitStack, say: Callable[[str], None]) -> Report:
     results = Results()
     configure(folder)
-    for peer in PEERS:
-        found = enter(peer, folder / peer.name, stack)
-        if isinstance(found, Missing):
-            results.missing.append(found)
-            say(f"left out: {found.title}: {found.reason}")
-        else:
-            results.entrants.append(found)
+    results.entrants, results.missing = enter_all(PEERS, folder, stack, say)
     results.samples = _calls(results.entrants, 10 if options.quick else 60, say)
     seconds = 3.0 if options.quick else 15.0
     for title, program in MASTERS.items():

@@ -13,7 +13,17 @@ from statistics import median
 from time import perf_counter, sleep
 from typing import NamedTuple
 
-from bench.backends import KTCACHE, KTCACHE_SOCKET, LOCMEM, REDIS_CACHE, Entrant, Missing, configure, enter, open_cache
+from bench.backends import (
+    KTCACHE,
+    KTCACHE_SOCKET,
+    LOCMEM,
+    REDIS_CACHE,
+    Entrant,
+    Missing,
+    configure,
+    enter_all,
+    open_cache,
+)
 from bench.report import Report, Setting, figure, left_out, table
 from bench.workers import workers
 
@@ -46,13 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace, folder: Path, stack: ExitStack, say: Callable[[str], None]) -> Report:
     results = Results()
     configure(folder)
-    for peer in PEERS:
-        found = enter(peer, folder / peer.name, stack)
-        if isinstance(found, Missing):
-            results.missing.append(found)
-            say(f"left out: {found.title}: {found.reason}")
-        else:
-            results.entrants.append(found)
+    results.entrants, results.missing = enter_all(PEERS, folder, stack, say)
     take_turns(results, folder, options.rounds or (3 if options.quick else 20), say)
     return report(results, options.setting)
 

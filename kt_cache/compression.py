@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from kt_core.errors import Misconfigured
 
@@ -15,13 +14,12 @@ MAX_EXPANDED = 1 << 30
 _LZMA_MEMORY = 128 << 20
 
 
-@dataclass(frozen=True)
-class Compression:
+class Compression(NamedTuple):
     """One compressor; its module is imported when it is first used."""
 
     id: int
     module: str
-    install: str
+    advice: str
     default_level: int
     pack: Callable[[Any, bytes, int], bytes]
     unpack: Callable[[Any, bytes, int], bytes]
@@ -49,7 +47,7 @@ class Compression:
         try:
             return import_module(self.module)
         except ImportError as error:
-            raise Misconfigured(f"the module {self.module!r} is missing; install {self.install}") from error
+            raise Misconfigured(f"the module {self.module!r} is missing: {self.advice}") from error
 
 
 def _whole(finished: bool, trailing: bytes, data: bytes, limit: int) -> bytes:
@@ -100,7 +98,8 @@ def _unpack_brotli(brotli: Any, data: bytes, limit: int) -> bytes:
     return _whole(decompressor.is_finished(), b"", expanded, limit)
 
 
-_STANDARD = "a Python built with it"
+_STANDARD = "use a Python built with it"
+_EXTRA = "pip install 'kt-cache[compression]'"
 
 # Levels are chosen for caches: lzma's and brotli's own defaults take milliseconds for a page.
 # zstandard's compressors must not be shared by threads, so each call makes its own.
@@ -109,12 +108,8 @@ COMPRESSIONS = {
     "lzma": Compression(2, "lzma", _STANDARD, 1, lambda lzma, data, n: lzma.compress(data, preset=n), _unpack_lzma),
     "bz2": Compression(3, "bz2", _STANDARD, 9, lambda bz2, data, n: bz2.compress(data, n), _unpack_bz2),
     "lz4": Compression(
-        4, "lz4.frame", "lz4", 0, lambda lz4, data, n: lz4.compress(data, compression_level=n), _unpack_lz4
+        4, "lz4.frame", _EXTRA, 0, lambda lz4, data, n: lz4.compress(data, compression_level=n), _unpack_lz4
     ),
-    "zstd": Compression(
-        5, "zstandard", "zstandard>=0.22", 3, lambda zstd, data, n: zstd.compress(data, n), _unpack_zstd
-    ),
-    "brotli": Compression(
-        6, "brotli", "brotli>=1.2", 4, lambda br, data, n: br.compress(data, quality=n), _unpack_brotli
-    ),
+    "zstd": Compression(5, "zstandard", _EXTRA, 3, lambda zstd, data, n: zstd.compress(data, n), _unpack_zstd),
+    "brotli": Compression(6, "brotli", _EXTRA, 4, lambda br, data, n: br.compress(data, quality=n), _unpack_brotli),
 }

@@ -7,7 +7,6 @@ awaited twins.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Generator
@@ -55,7 +54,9 @@ class Pause(NamedTuple):
         time.sleep(self.seconds)
 
     async def arun(self, store: object, encode: Encode) -> None:
-        await asyncio.sleep(self.seconds)
+        from asyncio import sleep  # whoever awaits has it: the others need not load it
+
+        await sleep(self.seconds)
 
 
 class Make(NamedTuple):

@@ -11,9 +11,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from kt_cache.flows import Flow, Pause, adrive, call, drive, is_out
 from kt_cache.reserved import Kind, reserved
@@ -27,8 +26,7 @@ class LockError(KTError):
     """A lock could not be acquired, or is not held by whoever wants to release or extend it."""
 
 
-@dataclass(frozen=True)
-class LockOptions:
+class LockOptions(NamedTuple):
     """How a lock behaves; times in seconds, None for ever."""
 
     timeout: float | None = 60.0
@@ -42,9 +40,6 @@ class LockOptions:
     thread_local: bool = True
     """Whether each thread that uses the object is an owner of its own."""
 
-    def __post_init__(self) -> None:
-        _check(self.timeout)
-
 
 class _BaseLock:
     def __init__(
@@ -56,6 +51,7 @@ class _BaseLock:
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
+        _check(options.timeout)
         self._store = store
         self._name = key
         self._record = reserved(Kind.LOCK, key)

@@ -13,9 +13,8 @@ import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import random
-from typing import Any
+from typing import Any, NamedTuple
 
 from kt_cache.flows import Flow, Make, Pause, call, is_out
 from kt_cache.reading import Found, Values
@@ -27,8 +26,7 @@ logger = logging.getLogger("kt_cache.once")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """How one value is computed; times in seconds.
 
     `wait`: how long others wait for the one who computes, who is thought dead after that; 0 for not at all. `stale`:

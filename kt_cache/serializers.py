@@ -17,15 +17,13 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
+from functools import cache
 from pkgutil import resolve_name
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
-
-import msgpack  # type: ignore[import-untyped]
 
 from kt_core.errors import Misconfigured, choose
 
@@ -105,8 +103,7 @@ class Json:
         return json.loads(data.decode())  # given bytes, it would guess among encodings
 
 
-@dataclass(frozen=True)
-class _Extension:
+class _Extension(NamedTuple):
     """How msgpack keeps one type: `build(*state(value))` is `value` again."""
 
     code: int
@@ -189,11 +186,19 @@ def extension_name(code: int) -> str:
     return extension.type.__qualname__ if extension is not None else f"extension {code}"
 
 
+@cache
+def _msgpack() -> Any:
+    """Return the package, imported when something is first kept with it."""
+    import msgpack  # type: ignore[import-untyped]
+
+    return msgpack
+
+
 def _extend(value: object) -> list[Any]:
     extension = _BY_TYPE.get(type(value))
     if extension is None:
         _refuse("msgpack", value)
-    return [msgpack.ExtType(extension.code, b""), *extension.state(value)]
+    return [_msgpack().ExtType(extension.code, b""), *extension.state(value)]
 
 
 class _Reader:
@@ -224,13 +229,13 @@ class MessagePack:
 
     def dumps(self, value: object, /) -> bytes:
         """Return `value` packed; raise TypeError for types that are not listed."""
-        packed: bytes = msgpack.packb(value, default=_extend, strict_types=True)
+        packed: bytes = _msgpack().packb(value, default=_extend, strict_types=True)
         return packed
 
     def loads(self, data: bytes, /) -> Any:
         """Return the packed value."""
         reader = _Reader()
-        value = msgpack.unpackb(data, ext_hook=reader.mark, list_hook=reader.build, strict_map_key=False)
+        value = _msgpack().unpackb(data, ext_hook=reader.mark, list_hook=reader.build, strict_map_key=False)
         if reader.marks:
             raise ValueError("an extension stands outside the head of an array")
         return value

@@ -20,7 +20,7 @@ from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
 from kt_cache.flows import Encoded, Flow, call
-from kt_cache.options import AerospikeOptions, KyotoOptions, Options, ServerOptions
+from kt_cache.options import Options
 from kt_cache.reserved import Kind, reserved
 from kt_cache.stores.base import Value
 from kt_cache.values import Codec, Unreadable
@@ -51,17 +51,7 @@ def options_of_sessions(options: Options, given: Collection[str]) -> Options:
     nothing and outlives the machine's crash; unless `durability` or `eviction` is given: then the cache's own is as it
     is wanted.
     """
-    store = options.store
-    if isinstance(store, ServerOptions):
-        store = replace(store, failover=False, replicas=())
-        if isinstance(store, KyotoOptions):
-            store = replace(store, replica=None)
-    elif isinstance(store, AerospikeOptions):
-        store = replace(store, replica="sequence", commit_level="all", oversize="refuse")
-    elif not {"durability", "eviction"} & set(given):
-        place = store.place.rstrip("/") + "-sessions"
-        store = replace(store, place=place, durability="commit", eviction="none")
-    return replace(options, store=store, serializer="raw", accept=(), on_error="raise")
+    return replace(options, store=options.store.for_sessions(given), serializer="raw", accept=(), on_error="raise")
 
 
 class SessionConflict(KTError):

@@ -9,10 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from kt_core.errors import ProtocolError
+
 Figure: TypeAlias = int | float | str
 
-_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-_REAL = re.compile(r"-?[0-9]+\.[0-9]+", re.ASCII)
+# No figure has more than 64 bits; what is longer stays a text.
+_INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+_REAL = re.compile(r"-?[0-9]{1,20}\.[0-9]{1,20}", re.ASCII)
 
 
 class Figures(dict[str, Figure]):
@@ -22,13 +25,20 @@ class Figures(dict[str, Figure]):
         super().__init__({_text(name): _figure(_text(value)) for name, value in said.items()})
 
     def _integer(self, name: str) -> int:
-        return int(self.get(name, 0))
+        return int(self._number(name))
 
     def _real(self, name: str) -> float:
-        return float(self.get(name, 0))
+        return float(self._number(name))
 
-    def _begin_with(self, prefix: str) -> dict[str, Figure]:
-        return {name.removeprefix(prefix): figure for name, figure in self.items() if name.startswith(prefix)}
+    def _integers(self, prefix: str) -> dict[str, int]:
+        """Return the figures whose names begin so, by what follows."""
+        return {name.removeprefix(prefix): self._integer(name) for name in self if name.startswith(prefix)}
+
+    def _number(self, name: str) -> int | float:
+        figure = self.get(name, 0)
+        if isinstance(figure, str):
+            raise ProtocolError(f"the server says that {name} is {figure:.40}, which is no number")
+        return figure
 
 
 def _text(said: bytes) -> str:

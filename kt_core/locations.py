@@ -20,22 +20,25 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from kt_core.errors import Misconfigured, choose
-from kt_core.transport import Address
+
+if TYPE_CHECKING:
+    from kt_core.transport import Address
 
 Options: TypeAlias = "list[tuple[str, str]]"
 
 _PORT = 1978
 _PORTS = {"kt": _PORT, "tt": _PORT, "aerospike": 3000}
-_SEPARATORS = re.compile("[,;]")
-_SERVERS = re.compile(r"[^/?#\s]+:\d+(?:/\d+)?")
+# Compiled by whatever uses them: most locations need few of them.
+_SEPARATORS = "[,;]"
+_SERVERS = r"[^/?#\s]+:\d+(?:/\d+)?"
 # The schemes of other servers, and the ports that they listen at unless told otherwise.
-_FOREIGN = re.compile(r"(?:redis|rediss|valkey|valkeys|memcached)(?:[+-]\w+)?")
-_FOREIGN_PORTS = re.compile(r":(?:6379|6380|11211|26379)(?=[/,;]|$)")
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^:/@\[\]\s]+))(?::(\d+))?")
+_FOREIGN = r"(?:redis|rediss|valkey|valkeys|memcached)(?:[+-]\w+)?"
+_FOREIGN_PORTS = r":(?:6379|6380|11211|26379)(?=[/,;]|$)"
+_HOST = r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^:/@\[\]\s]+))(?::(\d{1,9}))?"
 
 
 class Location(NamedTuple):
@@ -67,7 +70,7 @@ def read_servers(value: object, kind: str = "kt") -> tuple[Address, ...]:
     `kind` is the scheme that each may begin with.
     """
     if isinstance(value, str):
-        value = _SEPARATORS.split(value) if value else ()
+        value = re.split(_SEPARATORS, value) if value else ()
     if not isinstance(value, Iterable):
         raise Misconfigured(f"{value!r} is not a list of servers: write ['host:{_PORT}', ...]")
     servers: list[Address] = []
@@ -100,7 +103,7 @@ def _locate_all(urls: list[Any]) -> Location:
         raise Misconfigured(f"the location {urls!r} names several databases: write one embedded://NAME, or servers")
     if len(kinds) > 1:
         raise Misconfigured(f"the location {urls!r} names servers of two kinds: write all kt://, or all tt://")
-    servers = tuple(place for place in places if isinstance(place, Address))
+    servers = tuple(place for place in places if not isinstance(place, str))
     return Location(scheme, names[0] if names else servers, list(options.items()))
 
 
@@ -125,7 +128,7 @@ def _scheme(url: Any) -> tuple[str, str]:
             f"embedded:///absolute/path for a directory, kt://host:{_PORT} for a server)"
         )
     scheme, _, rest = url.partition("://")
-    if scheme == "unix" or _FOREIGN.fullmatch(scheme):
+    if scheme == "unix" or re.fullmatch(_FOREIGN, scheme):
         raise Misconfigured(
             f"the location {without_password(url)!r} is not that of a Kyoto Tycoon server: write {_instead(url)} for "
             "one, or embedded://NAME for a database that needs no server"
@@ -141,10 +144,10 @@ def _instead(url: str) -> str:
     if url.startswith("unix:"):
         return "kt+unix:///absolute/path"
     servers, number = [], ""
-    for piece in _SEPARATORS.split(url):
+    for piece in re.split(_SEPARATORS, url):
         place = re.split("[?#]", piece.rpartition("://")[2])[0].rpartition("@")[2]
         host, _, database = place.partition("/")
-        match = _HOST.fullmatch(host)
+        match = re.fullmatch(_HOST, host)
         name = "host" if match is None else f"[{match[1]}]" if match[1] else match[2]
         servers.append(f"{name}:{_PORT}")
         number = f"/{database}" if database.isdecimal() else number
@@ -154,7 +157,7 @@ def _instead(url: str) -> str:
 def without_password(text: str) -> str:
     """Return a text as it may be shown, whatever users and passwords the URLs in it have."""
     # Up to the last @: whoever writes a password as it is, may have these characters in it.
-    text = re.sub(r"((?<!/)//(?!/))[^'\s]*@|(')[^/'\s]*@", r"\1\2...@", text)
+    text = re.sub(r"((?<!/)//(?://)?(?!/))[^'\s]*@|(')[^/'\s]*@", r"\1\2...@", text)
     return re.sub(r"(?i)(?<=password=)[^&'\s]*", "...", text)
 
 
@@ -162,8 +165,8 @@ def _advice(url: object) -> str:
     text = url if isinstance(url, str) else ""
     if text.startswith("unix:"):
         return _instead(text)
-    text = _FOREIGN_PORTS.sub(f":{_PORT}", text)
-    if all(map(_SERVERS.fullmatch, _SEPARATORS.split(text.removeprefix("kt:")))):
+    text = re.sub(_FOREIGN_PORTS, f":{_PORT}", text)
+    if all(re.fullmatch(_SERVERS, each) for each in re.split(_SEPARATORS, text.removeprefix("kt:"))):
         return f"kt://{text.removeprefix('kt:')}"
     near = text.removeprefix("embedded:")
     return f"embedded://{near if near.find('/') < 1 else 'NAME'}"
@@ -181,7 +184,7 @@ def _embedded(url: str, place: str) -> tuple[list[str | Address], Options]:
 def _servers(url: str, place: str) -> tuple[list[str | Address], Options]:
     addresses: list[str | Address] = []
     options: Options = []
-    for piece in _SEPARATORS.split(place):
+    for piece in re.split(_SEPARATORS, place):
         address, written = _server(piece.strip(), url.partition("://")[0])
         addresses.append(address)
         options += written
@@ -203,6 +206,8 @@ _READERS: dict[str, Callable[[str, str], tuple[list[str | Address], Options]]] =
 
 
 def _socket(url: str, path: str) -> Address:
+    from kt_core.transport import Address  # an embedded database needs nothing to connect with
+
     if not path.startswith("/") or path.endswith("/"):
         raise Misconfigured(f"{url!r} has no socket's path: write {url.partition('://')[0]}:///absolute/path")
     return Address(path=unquote(path))
@@ -210,10 +215,12 @@ def _socket(url: str, path: str) -> Address:
 
 def _server(text: str, kind: str) -> tuple[Address, Options]:
     """Return one server's address, and what is written behind it."""
+    from kt_core.transport import Address
+
     if text.startswith(f"{kind}+unix://"):
         return _socket(text, text.removeprefix(f"{kind}+unix://")), []
     host_and_port, _, path = text.removeprefix(f"{kind}://").partition("/")
-    match = _HOST.fullmatch(host_and_port)
+    match = re.fullmatch(_HOST, host_and_port)
     if match is None or (match[3] and not 0 < int(match[3]) < 1 << 16):
         raise Misconfigured(f"{text!r} is not a server: write {_near_server(host_and_port, kind)}")
     options = _PATHS[kind](text, host_and_port, path) if path else []

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from struct import Struct
 
 from kt_core.errors import NotACounter
@@ -37,7 +36,7 @@ def wrap_integer(number: int) -> int:
     return (number - INTEGER_MIN) % (1 << 64) + INTEGER_MIN
 
 
-def split_double(number: float, scaled: Callable[[float], float | Fraction]) -> tuple[int, int]:
+def split_double(number: float, scaled: Callable[[float], float]) -> tuple[int, int]:
     """Return both parts of a double, the fraction as `scaled` makes it; infinities and NaN have forms of their own."""
     if math.isnan(number):
         return INTEGER_MIN, INTEGER_MIN
@@ -60,7 +59,13 @@ def join_double(whole: int, fraction: int, unit: int) -> float:
 
 def encode_double(number: float) -> bytes:
     """Return the 16 bytes of a double; infinities and NaN have forms of their own."""
-    return DOUBLE.pack(*split_double(number, lambda fraction: Fraction(fraction) * _UNIT))
+    return DOUBLE.pack(*split_double(number, _exactly_scaled))
+
+
+def _exactly_scaled(fraction: float) -> int:
+    numerator, denominator = abs(fraction).as_integer_ratio()
+    scaled = numerator * _UNIT // denominator
+    return -scaled if fraction < 0 else scaled
 
 
 def decode_double(value: bytes) -> float:

@@ -7,7 +7,7 @@ from typing import Final
 
 from kt_core.errors import Misconfigured
 
-_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
+_SIZE: Final = r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*"
 _POWERS: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -16,7 +16,7 @@ def parse_size(value: object) -> int:
     """Return a number of bytes, written as one or with a unit (powers of 1024): ``256MiB``, ``64m``, ``1.5 GB``."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    match = re.fullmatch(_SIZE, value) if isinstance(value, str) else None
     if match is None:
         raise Misconfigured(f"{value!r} is not a size: write bytes as a number, or like '256MiB'")
     return int(float(match[1]) * (1 << _POWERS[match[2].lower()]))

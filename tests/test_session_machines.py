@@ -265,6 +265,6 @@ class InAnyOrder(Machine):
 
 
 TestAgainstAModel = AgainstAModel.TestCase
-TestAgainstAModel.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAgainstAModel.settings = settings(max_examples=100, stateful_step_count=40)
 TestInAnyOrder = InAnyOrder.TestCase
-TestInAnyOrder.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestInAnyOrder.settings = settings(max_examples=100, stateful_step_count=60)

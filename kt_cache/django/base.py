@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 # What Django's own check, a loop over all characters, has nothing to say about.
 _unremarkable = re.compile(r"[^\x00-\x20\x7f]{0,250}").fullmatch
-_remarkable = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]").search
+_remarkable = re.compile(r"[\x00-\x20\x7f]").search
 
 DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
 
@@ -80,7 +81,8 @@ class Base(BaseCache):
             made = {key: f"{head}{key}" for key in keys}
             texts = made.values()
             if made and max(map(len, texts)) <= 250 and not _remarkable("".join(texts)):
-                return {key: text.encode() for key, text in made.items()}
+                with suppress(UnicodeEncodeError):  # surrogates, which are encoded one key at a time
+                    return {key: text.encode() for key, text in made.items()}
             keys = made
         return {key: self._key(key, version) for key in keys}
 

@@ -22,7 +22,6 @@ from kt_cache.django.base import DJANGO_OPTIONS
 from kt_cache.django.entries import Entry, given_in, options_of, our_entries
 from kt_cache.options import EmbeddedOptions, Options
 from kt_cache.serializers import Pickle, resolve
-from kt_core.database import resolve as resolve_place
 from kt_core.database.place import CONTROL_FILE, free_space
 from kt_core.errors import Misconfigured
 from kt_core.sizes import in_bytes
@@ -258,7 +257,7 @@ def find_bottlenecks(
         if not isinstance(options, EmbeddedOptions):
             continue
         try:
-            place = _place(options)
+            place = options.directory
         except Misconfigured as error:
             yield _found("E001", alias=alias, why=error)
             continue
@@ -271,12 +270,6 @@ def find_bottlenecks(
         would_be_there = options.durability == "process" and not options.place.startswith("/")
         if 0 < shared <= CONTAINERS and (would_be_there or place.is_relative_to(_SHARED_MEMORY)):
             yield _found("W007", alias=alias, place=place, shared=_SHARED_MEMORY, total=in_bytes(shared))
-
-
-def _place(options: EmbeddedOptions) -> Path:
-    if options.place.startswith("/"):
-        return Path(options.place)
-    return resolve_place(options.place, durable=options.durability == "commit", max_size=options.max_size)
 
 
 # -- Django's side ---------------------------------------------------------------------------------------------

@@ -9,20 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from kt_cache import changes
 from kt_cache.django.contract import Contract
 from kt_cache.flows import Flow, call
-from kt_cache.limits import RateLimiter
-from kt_cache.locks import AsyncLock, Lock, LockOptions
 from kt_cache.once import Once, Policy
 from kt_cache.reading import Found
 from kt_cache.stores import KEEP, Keep, Stats, Value
 from kt_cache.terms import Terms, delete_tags
 from kt_core.errors import KTError
+
+if TYPE_CHECKING:
+    from kt_cache.limits import RateLimiter
+    from kt_cache.locks import AsyncLock, Lock
 
 _Keys = Iterable[Any]
 _MISSING = object()
@@ -264,6 +266,7 @@ class Extras(Contract):
         await self._adrive(delete_tags(self._tags(tags, version)))
 
     # -- between processes -------------------------------------------------------------------------------
+    # Imported when they are asked for: most sites have none of these.
 
     def lock(
         self,
@@ -276,6 +279,8 @@ class Extras(Contract):
         thread_local: bool = True,
     ) -> Lock:
         """Return a lock that all processes share; see `kt_cache.locks`. ``with cache.lock("name") as lock: ...``"""
+        from kt_cache.locks import Lock, LockOptions
+
         options = LockOptions(timeout, sleep, blocking, blocking_timeout, thread_local)
         return Lock(self._store, self._key(key, version), options, clock=self.clock)
 
@@ -289,11 +294,15 @@ class Extras(Contract):
         blocking_timeout: float | None = None,
     ) -> AsyncLock:
         """Return a lock to be awaited. ``async with cache.alock("name") as lock: ...``"""
+        from kt_cache.locks import AsyncLock, LockOptions
+
         options = LockOptions(timeout, sleep, blocking, blocking_timeout, thread_local=False)
         return AsyncLock(self._store, self._key(key, version), options, clock=self.clock)
 
     def rate_limiter(self, name: str, limit: int, period: float, version: int | None = None) -> RateLimiter:
         """Return what allows `limit` uses in `period`: ``if cache.rate_limiter("login", 5, 60).hit(user): ...``"""
+        from kt_cache.limits import RateLimiter
+
         return RateLimiter(self._store, self._key(name, version), limit, period, clock=self.clock)
 
     # -- about it ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from kt_cache.options import has_option
 from kt_core.errors import Misconfigured
 from kt_core.locations import locate
 
-_CLASS = re.compile(r"django_(?:redis|valkey)\.(serializers|compressors)\.(\w+)\.(\w+)")
+_CLASS = r"django_(?:redis|valkey)\.(serializers|compressors)\.(\w+)\.(\w+)"
 _SERIALIZERS = {"pickle": "pickle", "json": "json", "msgpack": "msgpack"}
 _MSGSPEC = {"MsgSpecJsonSerializer": "json", "MsgSpecMsgPackSerializer": "msgpack"}
 _COMPRESSIONS = {
@@ -79,7 +79,7 @@ def _compressor(value: Any) -> dict[str, Any]:
 
 
 def _parts(path: object) -> tuple[str | None, str, str]:
-    match = _CLASS.fullmatch(path) if isinstance(path, str) else None
+    match = re.fullmatch(_CLASS, path) if isinstance(path, str) else None
     return (match[1], match[2], match[3]) if match else (None, "", "")
 
 

@@ -7,21 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_caching.backends.base import BaseCache
 
 from kt_cache.changes import increment
 from kt_cache.flask.application import database_of, secret_keys_of
 from kt_cache.flows import Flow, drive
-from kt_cache.limits import RateLimiter
-from kt_cache.locks import Lock, LockOptions
 from kt_cache.options import Options
 from kt_cache.reading import Problem, Values
 from kt_cache.serializers import Serializer, resolve
 from kt_cache.stores import Stats, Value, open_store
 from kt_cache.values import Unreadable
 from kt_core.errors import CounterOverflow, InvalidInput, Misconfigured, NotACounter, choose
+
+if TYPE_CHECKING:
+    from kt_cache.limits import RateLimiter
+    from kt_cache.locks import Lock
 
 T = TypeVar("T")
 Timeout = int | float | timedelta | None
@@ -232,11 +234,15 @@ class KTCache(BaseCache):
         thread_local: bool = True,
     ) -> Lock:
         """Return a lock that all processes share; see `kt_cache.locks`. ``with cache.cache.lock("name"): ...``"""
+        from kt_cache.locks import Lock, LockOptions
+
         options = LockOptions(timeout, sleep, blocking, blocking_timeout, thread_local)
         return Lock(self.store, self.to_stored(key), options, clock=self.clock)
 
     def rate_limiter(self, name: str, limit: int, period: float) -> RateLimiter:
         """Return what allows `limit` uses in `period` seconds: ``limiter.hit(request.remote_addr)`` is true or not."""
+        from kt_cache.limits import RateLimiter
+
         return RateLimiter(self.store, self.to_stored(name), limit, period, clock=self.clock)
 
     def stats(self) -> Stats:

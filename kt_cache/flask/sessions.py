@@ -282,7 +282,8 @@ def _form(app: Flask, name: str, user_key: str) -> Form:
         try:
             data = serializer.loads(content)
         except Exception as error:  # nothing but damage makes these fail, each in its own way
-            raise Unreadable(f"damaged: {error!r}") from error
+            # Not what the error says: it may quote the session.
+            raise Unreadable(f"damaged ({type(error).__name__}); delete the session") from error
         if not isinstance(data, dict):
             raise Unreadable("not a session")
         return data

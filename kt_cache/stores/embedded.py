@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -276,7 +275,7 @@ class EmbeddedStore:
     async def _off_loop(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a write here if it takes microseconds, in a thread if it may wait for an fsync or another writer."""
         if self._environment.may_wait():
-            return await asyncio.to_thread(operation, *args, **kwargs)
+            return await _in_thread(operation, *args, **kwargs)
         return operation(*args, **kwargs)
 
     async def aget(self, key: bytes) -> Value | None:
@@ -348,29 +347,29 @@ class EmbeddedStore:
     # Walking many keys, and what needs the process's lock, takes a thread: it is no matter of microseconds.
 
     async def akeys(self, prefix: bytes = b"") -> list[bytes]:
-        return await asyncio.to_thread(self.keys, prefix)
+        return await _in_thread(self.keys, prefix)
 
     async def aclear(self) -> None:
-        await asyncio.to_thread(self.clear)
+        await _in_thread(self.clear)
 
     async def aclear_prefix(self, prefix: bytes) -> int:
-        return await asyncio.to_thread(self.clear_prefix, prefix)
+        return await _in_thread(self.clear_prefix, prefix)
 
     async def acull(self, limit: int, divisor: int) -> None:
-        await asyncio.to_thread(self.cull, limit, divisor)
+        await _in_thread(self.cull, limit, divisor)
 
     async def avacuum(self) -> None:
-        await asyncio.to_thread(self.vacuum)
+        await _in_thread(self.vacuum)
 
     async def astats(self) -> Stats:
-        return await asyncio.to_thread(self.stats)
+        return await _in_thread(self.stats)
 
     async def aping(self) -> bool:
         return self.ping()
 
     async def aiter_keys(self, prefix: bytes = b"") -> AsyncIterator[bytes]:
         keys = self.iter_keys(prefix)
-        while batch := await asyncio.to_thread(lambda: list(islice(keys, _BATCH))):
+        while batch := await _in_thread(lambda: list(islice(keys, _BATCH))):
             for key in batch:
                 yield key
 
@@ -413,3 +412,9 @@ class EmbeddedStore:
             raise error
         self._environment.enter_bypass()
         return 0
+
+
+async def _in_thread(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    from asyncio import to_thread  # whoever awaits has it: the others need not load it
+
+    return await to_thread(operation, *args, **kwargs)

@@ -124,7 +124,8 @@ class Leases:
                 pause = _FIRST_PAUSE
                 continue
             if slept >= self._patience + max((chain.term for chain in chains.values()), default=0):
-                raise Timeout(f"others kept the lease of {next(iter(part))!r} for {slept:.0f} s, or none can be stored")
+                # Not which record: the key of a session is what its user shows to be let in.
+                raise Timeout(f"others kept the lease of a record for {slept:.0f} s, or none can be stored")
             seconds = pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
             yield seconds
             slept += seconds

@@ -154,7 +154,7 @@ def _pickle(value: Any) -> bytes:
 
 def _refuse(value: Any) -> bytes:
     hint = "null() deletes a bin" if value is None else "take SERIALIZER_PYTHON or SERIALIZER_USER"
-    raise param_error(f"a {type(value).__name__} such as {value!r:.60} is not stored with SERIALIZER_NONE: {hint}")
+    raise param_error(f"such a {type(value).__name__} is not stored with SERIALIZER_NONE: {hint}")
 
 
 def _calling(serializer: Callable[[Any], Any]) -> Callable[[Any], bytes]:

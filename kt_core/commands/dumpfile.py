@@ -98,7 +98,7 @@ class Reader:
         try:
             self.about: dict[str, Any] = dict(json.loads(line))
             self.databases: list[int] = [int(number) for number in self.about["databases"]]
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise Damaged("the head of the dump is damaged") from None
 
     def blocks(self) -> Iterator[Block]:

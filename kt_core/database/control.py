@@ -19,9 +19,8 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from dataclasses import dataclass, replace
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 PAGE: Final = 4096
 FORMAT: Final = 1
@@ -67,8 +66,7 @@ HITS: Final = 1
 MISSES: Final = 2
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the files were made with, as page 0 tells it; sizes in bytes."""
 
     map_size: int
@@ -140,7 +138,7 @@ class Control:
 
     def declare(self, version: int) -> None:
         """Note in page 0 that the files are complete (`FORMAT`), or to be made anew at the next open (`BEING_MADE`)."""
-        page = replace(self.settings, format=version).encode()
+        page = self.settings._replace(format=version).encode()
         self._map[: len(page)] = page
 
     def mark_pressed(self, pressed: bool) -> None:

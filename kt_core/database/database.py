@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import lmdb
@@ -18,7 +18,6 @@ import lmdb
 from kt_core.database import matching
 from kt_core.database.batch import Batch, Change
 from kt_core.database.control import BYPASSED, HITS, MISSES, MODE
-from kt_core.database.cursor import Cursor
 from kt_core.database.datafile import PAGE
 from kt_core.database.environment import Environment, Reading
 from kt_core.database.operations import Operations, Origin
@@ -37,6 +36,9 @@ from kt_core.database.record import (
 )
 from kt_core.database.writer import Journal, Writer
 from kt_core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from kt_core.database.cursor import Cursor
 
 Item = tuple[bytes, bytes, int]
 """A key, a value and an expiry."""
@@ -379,6 +381,8 @@ class Database:
 
     def cursor(self) -> Cursor:
         """Return a cursor that stands nowhere yet."""
+        from kt_core.database.cursor import Cursor  # only a server's clients have cursors
+
         return Cursor(self._writer, self._environment, self._index, self._inside)
 
     def keys(self, prefix: bytes = b"") -> Iterator[bytes]:

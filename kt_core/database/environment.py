@@ -129,7 +129,10 @@ class Environment:
             self.durable = files.settings.durability == "commit"
             self._group = GroupCommit(self) if self.durable else None
             self.evicts = files.settings.eviction == "lru"
-            self._open_handle()
+            try:
+                self._open_handle()
+            except lmdb.Error as error:
+                raise self.failure(error) from error
 
     def _open_handle(self) -> None:
         """Open LMDB's part, the only one that a fork does not leave open."""
@@ -160,7 +163,10 @@ class Environment:
         """Have as many logical databases, where whoever opened the environment first asked for fewer; hold the lock."""
         if len(self.dbis) < databases:
             self.begin().abort()  # opens anew after a fork
-            self.dbis += self._open_databases(range(len(self.dbis), databases))
+            try:
+                self.dbis += self._open_databases(range(len(self.dbis), databases))
+            except lmdb.Error as error:
+                raise self._failed(error) from error
 
     def _let_begin(self, begin: Begin) -> None:
         """Set how transactions begin, and gather in one tuple all that a point read needs: it costs one look-up."""
@@ -186,6 +192,27 @@ class Environment:
         self._abandoned.append(self.handle)
         self._let_begin(self._begin_anew)
 
+    def recover(self) -> None:
+        """Open LMDB's part anew if it has given up, as where the end of a commit cannot be written; hold the lock.
+
+        It refuses everything from then on (``MDB_PANIC``). All that was committed before is there.
+        """
+        if self.begin != self._begin_anew and self._has_given_up():
+            logger.error("%s is opened anew: the end of a commit could not be written", self.directory)
+            with self._opening:
+                self._close_handle()
+
+    def _has_given_up(self) -> bool:
+        try:
+            self.handle.begin().abort()
+        except lmdb.Error as error:
+            return isinstance(error, lmdb.PanicError)
+        return False
+
+    def _close_handle(self) -> None:
+        self._let_begin(self._begin_anew)
+        self.handle.close()
+
     def before_fork(self) -> None:
         """Close LMDB's part, which must not be in two processes; each opens it again at its next use.
 
@@ -196,8 +223,7 @@ class Environment:
         self.lock.acquire()
         self._opening.acquire()
         if self.begin != self._begin_anew:
-            self._let_begin(self._begin_anew)
-            self.handle.close()
+            self._close_handle()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -239,11 +265,15 @@ class Environment:
                 txn.abort()
 
     def reads_again(self, reading: object, error: lmdb.Error) -> bool:
-        """Tell whether a read that failed is to be done again, because of a fork meanwhile.
+        """Tell whether a read that failed is to be done again, because LMDB's part was opened anew meanwhile.
 
         If not, it has found nothing; what is no matter of a cache is raised.
         """
         if reading is not self.reading:
+            return True
+        if isinstance(error, lmdb.PanicError):  # the writer that met the failure has the lock
+            with self.lock:
+                self.recover()
             return True
         if isinstance(error, lmdb.ReadersFullError) and self.handle.reader_check():
             return True
@@ -262,6 +292,11 @@ class Environment:
         self.control.mark_bypassed(True)
         self.control.declare(BEING_MADE)
         return StoreFull(str(ours))
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """Return what the failure of a write means, and be ready for the next one; the lock is held."""
+        self.recover()
+        return self.failure(error)
 
     def close(self) -> None:
         """Close the environment in this process; other processes go on."""
@@ -311,7 +346,7 @@ class Environment:
                     failures += isinstance(error, lmdb.MapFullError)
                     if not self._make_room(error, failures):
                         if isinstance(error, lmdb.Error):
-                            raise self.failure(error) from error
+                            raise self._failed(error) from error
                         raise
 
     def _make_room(self, error: BaseException, failures: int) -> bool:
@@ -358,7 +393,7 @@ class Environment:
             return result
         except lmdb.Error as error:
             self.words[WRITER] = 0
-            raise self.failure(error) from error
+            raise self._failed(error) from error
 
     def vacuum(self) -> int:
         """Delete every expired record of every logical database now; return how many there were."""
@@ -442,7 +477,10 @@ class Environment:
         """Write everything to the disk, and return when it is there."""
         with self.lock:
             self.begin().abort()  # opens anew after a fork
-            self.handle.sync(True)
+            try:
+                self.handle.sync(True)
+            except lmdb.Error as error:
+                raise self.failure(error) from error
 
 
 def _refuse_other_options(environment: Environment, options: DatabaseOptions) -> None:

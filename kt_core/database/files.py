@@ -19,7 +19,6 @@ import fcntl
 import logging
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -145,7 +144,7 @@ class Gate:
         found = read_settings(self._directory)
         if found is None or found.format != FORMAT:
             raise Misconfigured(f"{self._directory} is in use by another version of kt-cache: stop its processes first")
-        if replace(found, boot="") != replace(self._wanted, boot=""):
+        if found._replace(boot="") != self._wanted._replace(boot=""):
             logger.warning(
                 "%s is open in other processes with max_size, durability or eviction other than asked for; "
                 "theirs hold until all of them have ended",
@@ -188,7 +187,7 @@ class Gate:
     def _adopt(self, found: Settings) -> Settings:
         """Use sound files; other settings are taken over in place where that loses nothing."""
         wanted = self._wanted
-        if replace(found, boot="") == replace(wanted, boot=""):
+        if found._replace(boot="") == wanted._replace(boot=""):
             return found
         if found.eviction == "none" and wanted.map_size < found.map_size:
             raise Misconfigured(
@@ -210,7 +209,7 @@ class Gate:
     def _create(self) -> Settings:
         for name in ("data.mdb", "lock.mdb", CONTROL_FILE):
             (self._directory / name).unlink(missing_ok=True)
-        self._write_control(replace(self._wanted, format=BEING_MADE))
+        self._write_control(self._wanted._replace(format=BEING_MADE))
         # LMDB maps its lock file writable and would only stretch it: on a full tmpfs touching it is SIGBUS.
         _make(self._directory / "lock.mdb", LOCK_FILE_SIZE)
         return self._wanted

@@ -59,6 +59,7 @@ class GroupCommit:
                         outcomes.append((future, None, as_ours(error, self._environment.directory)))
         except Exception as error:
             outcomes = [(future, None, as_ours(error, self._environment.directory)) for future, *_ in group]
+            self._environment.recover()
         except BaseException:
             outcomes = [(future, None, KTError("the commit was interrupted")) for future, *_ in group]
             raise
@@ -88,7 +89,9 @@ def as_ours(error: BaseException, directory: Path) -> BaseException:
     if isinstance(error, lmdb.MapFullError):
         return StoreFull(f"{directory} is full: raise its max_size, or look for a stopped process that reads it")
     # It is an input/output error to LMDB, too, when a part of what it wrote found room.
-    if isinstance(error, lmdb.DiskError) or (isinstance(error, lmdb.Error) and str(error).endswith(_SHORT)):
+    if isinstance(error, lmdb.DiskError | lmdb.PanicError) or (
+        isinstance(error, lmdb.Error) and str(error).endswith(_SHORT)
+    ):
         return StoreFull(f"the file system of {directory} is full, or failing: {error}")
     if isinstance(error, lmdb.Error):
         return Damaged(f"the database {directory} cannot be read: {error}; it is checked when it is opened next")

@@ -12,7 +12,6 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeVar
 
-from kt_core.database.posix import compile_posix
 from kt_core.database.record import original_key, stored_prefix, unpack_header
 
 if TYPE_CHECKING:
@@ -106,6 +105,8 @@ def match_prefix(environment: Environment, index: int, prefix: bytes, limit: int
 
 def match_regex(environment: Environment, index: int, pattern: bytes, limit: int) -> list[bytes]:
     """Return the first `limit` keys in which the expression is found."""
+    from kt_core.database.posix import compile_posix  # no cache of Django's or Flask's asks for these
+
     found = compile_posix(pattern).search
     return _first(limit, (key for key, _ in walk(environment, index) if found(key)))
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from kt_core.figures import Figures
 
-_DATABASE = re.compile(r"count=(-?[0-9]+) size=(-?[0-9]+) path=(.*)", re.DOTALL | re.ASCII)
+_INDEX = re.compile(r"db_([0-9]{1,20})", re.ASCII)
+_DATABASE = re.compile(r"count=(-?[0-9]{1,20}) size=(-?[0-9]{1,20}) path=(.*)", re.DOTALL | re.ASCII)
 
 
 class Status(Figures):
@@ -53,21 +54,21 @@ class Report(Figures):
     def databases(self) -> list[DatabaseReport]:
         """The databases, in the order of their indices."""
         found = {}
-        for index, text in self._begin_with("db_").items():
-            match = _DATABASE.fullmatch(str(text))
-            if match and index.isdecimal():
-                found[int(index)] = DatabaseReport(int(match[1]), int(match[2]), match[3])
+        for name, text in self.items():
+            index, match = _INDEX.fullmatch(name), _DATABASE.fullmatch(str(text))
+            if index and match:
+                found[int(index[1])] = DatabaseReport(int(match[1]), int(match[2]), match[3])
         return [found[index] for index in sorted(found)]
 
     @property
     def counters(self) -> dict[str, int]:
         """How many operations of each kind there were: set, set_misses, get, ..."""
-        return {name: int(figure) for name, figure in self._begin_with("cnt_").items()}
+        return self._integers("cnt_")
 
     @property
     def memory(self) -> dict[str, int]:
         """Bytes of memory of the process (rss, size, peak) and of the machine (total, free, cached)."""
-        return {name: int(figure) for name, figure in self._begin_with("sys_mem_").items()}
+        return self._integers("sys_mem_")
 
     @property
     def current_time(self) -> float:

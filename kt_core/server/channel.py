@@ -227,8 +227,7 @@ class Channel(asyncio.Protocol):
             reply(answer)
 
     def _changed(self, make: Callable[[list[Any]], Any], reply: Callable[[Any], None], outcomes: list[Any]) -> None:
-        failed = next((outcome for outcome in outcomes if isinstance(outcome, KTError)), None)
-        self._answered(lambda: reply(make(outcomes) if failed is None else failed))
+        self._answered(lambda: reply(_made(make, outcomes)))
 
     def _came(self, reply: Callable[[Any], None], outcome: Any) -> None:
         self._task = None
@@ -267,6 +266,17 @@ class Channel(asyncio.Protocol):
             self._advance(data)
         if self._ended and not (self._awaited or self._blocked or self._closing):
             self.close()
+
+
+def _made(make: Callable[[list[Any]], Any], outcomes: list[Any]) -> Any:
+    """Return the answer that outcomes make, or the error that one of them is, or that making it ended in."""
+    failed = next((outcome for outcome in outcomes if isinstance(outcome, KTError)), None)
+    if failed is not None:
+        return failed
+    try:
+        return make(outcomes)
+    except KTError as error:
+        return error
 
 
 def _settle(happening: asyncio.Future[bool]) -> None:

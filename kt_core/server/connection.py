@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kt_core.errors import InvalidInput, KTError
 from kt_core.server import binary, quick, rest, signals
-from kt_core.server.call import Call, Refused, Waiting, failed
+from kt_core.server.call import Call, Refused, failed
 from kt_core.server.channel import Channel, Incoming
+from kt_core.server.counters import SCRIPT
 from kt_core.server.procedures import PROCEDURES, UNKNOWN, Procedure
 from kt_core.wire import http, kt_binary, kt_log, kt_rest, kt_rpc
 from kt_core.wire.exchange import TooLarge
@@ -22,7 +23,9 @@ from kt_core.wire.kt_binary import GET_BULK, PLAY_SCRIPT, SET_BULK
 if TYPE_CHECKING:
     from kt_core.server.cursors import ServedCursor
     from kt_core.server.feed import Subscription
+    from kt_core.server.scripting.scripts import Scripts
     from kt_core.server.server import Server
+    from kt_core.wire.kt_items import Pair
 
 _EARLY: Final = 1 << 16  # bytes that are read ahead of an answer
 _LONG: Final = 1 << 16  # bytes of a body that take so long to decode that others get their turn meanwhile
@@ -63,8 +66,8 @@ class Connection(Channel):
             self._transport.write(reply)
         elif data[0] == SET_BULK and quick.put(self._lanes, data, self._stored):
             self._awaited = True
-        elif data[0] == PLAY_SCRIPT and (call := quick.call(data)) is not None:
-            self._play(call)
+        elif data[0] == PLAY_SCRIPT and self._server.scripts is not None and (call := quick.call(data)) is not None:
+            self._play(self._server.scripts, *call)
         else:
             self._advance(data)
 
@@ -140,27 +143,17 @@ class Connection(Channel):
 
         self._answer(partial(signals.wait, server.conditions, self, call.parameters), go_on)
 
-    def _play(self, call: kt_binary.PlayScript) -> None:
-        """Answer a call of a script; most are answered at once, or at the end of the turn."""
-        try:
-            answer = binary.answer(self._server, call)
-        except KTError as error:
-            self._reply_binary(call, error)
-            return
-        if isinstance(answer, bytes) and not call.no_reply:
-            self._transport.write(answer)
-        elif isinstance(answer, Waiting) and not call.no_reply:
-            self._awaited = True
-            self._task = answer
-            answer.begin(self._played)
-        else:
-            self._answer(lambda: answer, partial(self._reply_binary, call))
+    def _play(self, scripts: Scripts, name: bytes, pairs: list[Pair]) -> None:
+        self._server.counters[SCRIPT] += 1
+        self._awaited = True
+        self._task = call = scripts.call(name, pairs, binary.script_reply)
+        call.begin(self._played)
 
-    def _played(self, answer: kt_binary.Reply | bytes) -> None:
-        """Answer a call of a script that was waited for."""
+    def _played(self, reply: kt_binary.Reply | bytes) -> None:
+        """Answer a call of a script."""
         self._task = None
         self._awaited = False
-        self._transport.write(answer if isinstance(answer, bytes) else kt_binary.encode_reply(answer))
+        self._transport.write(reply if isinstance(reply, bytes) else kt_binary.encode_reply(reply))
         if self._early or self._ended:
             self._go_on()
 

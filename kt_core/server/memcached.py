@@ -163,7 +163,8 @@ class MemcachedConnection(Channel):
         if command is None or reply in _UNASKED or not command.is_silent(request.words):
             self._transport.write(reply)
         if self.server.logs_requests:
-            self.server.log.info("(%s): %s", self.peer, name.decode("utf-8", "backslashreplace"))
+            told = "no command" if command is None else name.decode()  # it may be part of a value
+            self.server.log.info("(%s): %s", self.peer, told)
 
 
 class Command(NamedTuple):

@@ -272,8 +272,7 @@ def _play_script(call: Call) -> Answer:
     if not (name.isascii() and name.isalnum()):
         return Failure.INVALID.reply
     call.server.counters[SCRIPT] += 1
-    answer: Answer = scripts.call(name, list(call.marked().items()), _script_reply)
-    return answer
+    return scripts.call(name, list(call.marked().items()), _script_reply)
 
 
 def _script_reply(result: Result) -> RpcReply:

@@ -20,7 +20,8 @@ from kt_core.errors import KTError
 from kt_core.server.counters import GET, SET
 from kt_core.server.served import ReadFailed, ServedDatabase
 from kt_core.server.turn import Turn
-from kt_core.wire.kt_binary import ONE_CALL, ONE_KEY, ONE_RECORD, GetReply, PlayScript, SetReply, encode_reply
+from kt_core.wire.kt_binary import ONE_CALL, ONE_KEY, ONE_RECORD, GetReply, SetReply, encode_reply
+from kt_core.wire.kt_items import Pair
 
 Stored: TypeAlias = "Callable[[KTError | None], object]"
 """Told that a record is stored, or why it is not."""
@@ -197,15 +198,15 @@ def put(lanes: list[Lane], data: bytes, stored: Stored) -> bool:
     return True
 
 
-def call(data: bytes) -> PlayScript | None:
-    """Return the call of a script with few arguments, if that is all that has arrived."""
+def call(data: bytes) -> tuple[bytes, list[Pair]] | None:
+    """Return the procedure that is called, and the few pairs that it is given, if that is all that has arrived."""
     if len(data) < _NAME_AT:
         return None
     _, flags, name_size, count = _unpack_call(data)
     at = end = _NAME_AT + name_size
-    if count > _FEW_PAIRS:
+    if count > _FEW_PAIRS or flags & 1:
         return None
-    pairs: list[tuple[bytes, bytes]] = []
+    pairs: list[Pair] = []
     for _ in range(count):
         start = at + 8
         if start > len(data):
@@ -214,4 +215,4 @@ def call(data: bytes) -> PlayScript | None:
         middle = start + key_size
         at = middle + value_size
         pairs.append((data[start:middle], data[middle:at]))
-    return PlayScript(data[_NAME_AT:end], pairs, bool(flags & 1)) if at == len(data) else None
+    return (data[_NAME_AT:end], pairs) if at == len(data) else None

@@ -50,7 +50,7 @@ _TUNING = set("bnum opts zcomp zkey psiz pccap apow fpow msiz dfunit log logkind
 _OURS = {"type", "rcomp", "capcnt", "capsiz", "ktopts", "ktcapcnt", "ktcapsiz"}
 _OURS |= {"max_size", "durability", "eviction", "database"}
 
-_SIZE = re.compile(r"\s*([+-]?\d+)\s*([kmgtpe]?)", re.IGNORECASE)
+_SIZE = re.compile(r"\s*([+-]?\d{1,18})\s*([kmgtpe]?)", re.IGNORECASE)
 _UNITS = {unit: 10 * power for power, unit in enumerate(("", "k", "m", "g", "t", "p", "e"))}
 
 

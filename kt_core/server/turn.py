@@ -54,7 +54,7 @@ class Turn:
             wanted.resolves.append(resolve)
 
     def call_at_end(self, ending: Callable[[], None]) -> None:
-        """Have something called at the end of this turn; it may still add changes."""
+        """Have something called at the end of this turn; it may still add changes, and endings."""
         self._endings.append(ending)
         self._schedule()
 
@@ -87,9 +87,10 @@ class Turn:
         self._threads.shutdown()
 
     def _end(self) -> None:
-        endings, self._endings = self._endings, []
-        for ending in endings:
-            ending()
+        while self._endings:
+            endings, self._endings = self._endings, []
+            for ending in endings:
+                ending()
         self._scheduled = False
         for served in [each for each in self._wanted if each not in self._committing]:
             wanted = self._wanted.pop(served)

@@ -39,7 +39,7 @@ class Status(Figures):
     @property
     def counters(self) -> dict[str, int]:
         """How many operations of each kind there were: put, put_miss, get, ..."""
-        return {name: int(figure) for name, figure in self._begin_with("cnt_").items()}
+        return self._integers("cnt_")
 
     @property
     def memory(self) -> int:

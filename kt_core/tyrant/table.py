@@ -52,7 +52,7 @@ def _word(value: Any) -> bytes:
     word = dump_plain(value)
     if _NUL in word:
         raise InvalidInput(
-            f"NUL separates columns, and cannot be in {value!r}: write misc('put', [key, column, value])"
+            "NUL separates columns, and cannot be in a name or a value: write misc('put', [key, column, value])"
         )
     return word
 

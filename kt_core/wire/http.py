@@ -94,8 +94,9 @@ def encode_response(response: Response, server: bytes, date: bytes) -> bytes:
 
 
 def first_line(request: Request) -> str:
-    """Return what a log tells of a request."""
-    return f"{request.method.decode('latin-1')} {request.target.decode('latin-1')[:200]} HTTP/1.1"
+    """Return what a log tells of a request: no parameters, which may be values."""
+    path = request.target.partition(b"?")[0]
+    return f"{request.method.decode('latin-1')} {path.decode('latin-1')[:200]} HTTP/1.1"
 
 
 @lru_cache(256)  # the same few are sent again and again

@@ -19,7 +19,7 @@ Pair: TypeAlias = tuple[bytes, bytes]
 
 _KEY = Struct(">HI")  # database, size of the key
 RECORD = Struct(">HIIq")  # database, size of the key, size of the value, expiry
-_PAIR = Struct(">II")  # size of the key, size of the value
+PAIR = Struct(">II")  # size of the key, size of the value
 
 
 def pack_keys(head: bytes, keys: Iterable[Key]) -> bytes:
@@ -42,7 +42,7 @@ def pack_records(head: bytes, records: Iterable[Record]) -> bytes:
 
 def pack_pairs(head: bytes, pairs: Iterable[Pair]) -> bytes:
     """Return the head of a message followed by pairs."""
-    pack = _PAIR.pack
+    pack = PAIR.pack
     parts = [head]
     for key, value in pairs:
         parts += pack(len(key), len(value)), key, value
@@ -104,7 +104,7 @@ def scan_records(buffer: Buffer, found: list[Any], count: int, limits: Limits) -
 def scan_pairs(buffer: Buffer, found: list[Any], count: int, limits: Limits) -> int:
     """Scan pairs."""
     data, at, end, wanted = buffer.data, buffer.at, len(buffer.data), 0
-    unpack, fixed, append = _PAIR.unpack_from, _PAIR.size, found.append
+    unpack, fixed, append = PAIR.unpack_from, PAIR.size, found.append
     longest_key, longest_value = limits.key, limits.value
     for _ in range(count):
         start = at + fixed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ end
 
 
 @pytest.fixture
-def module(client: Any, tmp_path: Path) -> Iterator[str]:
+def module(connect: Callable[..., Any], tmp_path: Path) -> Iterator[str]:
+    copies = tmp_path / "copies"  # where the client puts one of each that it sends
+    copies.mkdir()
+    client = connect(lua={"user_path": str(copies)})
     path = tmp_path / "kt_facade.lua"
     path.write_text(LUA)
     client.udf_put(str(path), aerospike.UDF_TYPE_LUA)

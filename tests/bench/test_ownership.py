@@ -13,6 +13,7 @@ def start(*seconds: float) -> Start:
 
 RESULTS = Results(
     imports={"kt_core": [0.001, 0.009, 0.002]},
+    opening={"a new one": [0.004, 0.003, 0.009]},
     starts={"LocMemCache": start(0.200, 0.300, 0.250), "KTCache": start(0.210, 0.320, 0.290)},
     entry=300.0,
     connection=4000.0,
@@ -22,6 +23,7 @@ RESULTS = Results(
 def test_it_tells_what_kt_cache_adds_in_the_same_round() -> None:
     rows = report(RESULTS, Setting("python -m bench ownership")).text.splitlines()
     assert "| `import kt_core` | 2.00 |" in rows
+    assert "| opening an embedded database, a new one, and the first write | 4.00 |" in rows
     assert "| Django with KTCache | 290 |" in rows
     assert "| what KTCache adds to Django's start | 20.0 |" in rows
 

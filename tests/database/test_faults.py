@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,10 @@ import pytest
 from kt_cache.stores.embedded import EmbeddedStore
 from kt_core.database import Database, DatabaseOptions, Environment
 from kt_core.database.control import RETRY_AT
+from kt_core.database.record import NEVER
+from kt_core.errors import StoreFull
+from tests import small_disk
+from tests.database.threads import in_threads
 from tests.processes import ROOT, python, running
 
 _STOPPED_IN_A_READ = """
@@ -140,10 +146,7 @@ def test_threads_and_processes_count_to_the_exact_sum(tmp_path: Path, durability
     environment.close()
 
 
-class FullDisk:
-    """A tiny file system of its own, in a mount namespace that needs no privileges where the kernel allows that."""
-
-    CODE = """
+_ON_A_FULL_DISK = """
 import json, logging, os, sys
 from pathlib import Path
 from kt_cache.stores.embedded import EmbeddedStore
@@ -169,58 +172,114 @@ def write(count):
         else:
             wrong += store.get(key) != value
 write(2000)
-with open(place / "ballast", "wb", buffering=0) as ballast:
-    try:
-        while True:
-            ballast.write(bytes(4096))
-    except OSError:
-        pass
-write(40000)
-os.unlink(place / "ballast")
+with filled(place):
+    write(40000)
 before = refused
 write(2000)
 print(json.dumps({"refused": refused, "refused_after": refused - before, "wrong": wrong}))
 """
-
-    @staticmethod
-    def run(tmp_path: Path, size: str, durability: str) -> dict[str, object] | None:
-        """Return what the code printed, or None where no file system can be mounted."""
-        mount = f'mount -t tmpfs -o size={size} tmpfs "$1" && exec "$0" -c "$2" "$1" {durability}'
-        if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
-            return None
-        done = subprocess.run(
-            ["unshare", "-rm", "sh", "-c", mount, sys.executable, str(tmp_path), FullDisk.CODE],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, (done.returncode, done.stderr)  # SIGBUS would be -7
-        found: dict[str, object] = json.loads(done.stdout)
-        return found
 
 
 class TestFullDisk:
     """No signal, no exception for a cache, a clear one for a durable store; and all is well once there is room."""
 
     def test_a_cache_goes_on_within_what_it_has(self, tmp_path: Path) -> None:
-        found = FullDisk.run(tmp_path, "24m", "process")
-        if found is None:
-            pytest.skip("no file system can be mounted here")
+        found = small_disk.run(_ON_A_FULL_DISK, tmp_path, "24m", "process")
         assert found == {"refused": 0, "refused_after": 0, "wrong": 0}
 
     def test_a_durable_store_refuses_and_loses_nothing(self, tmp_path: Path) -> None:
-        found = FullDisk.run(tmp_path, "2m", "commit")
-        if found is None:
-            pytest.skip("no file system can be mounted here")
+        found = small_disk.run(_ON_A_FULL_DISK, tmp_path, "2m", "commit")
         assert found["refused"] != 0
         assert found["refused_after"] == found["wrong"] == 0
 
     def test_no_room_even_to_begin(self, tmp_path: Path) -> None:
-        found = FullDisk.run(tmp_path, "1m", "process")
-        if found is None:
-            pytest.skip("no file system can be mounted here")
+        found = small_disk.run(_ON_A_FULL_DISK, tmp_path, "1m", "process")
         assert "no room" in str(found["refused"])
+
+
+class TestLastPageNotWritten:
+    """A disk that takes the records, and not the page that says where they are: LMDB gives up, and is opened anew."""
+
+    @pytest.fixture
+    def database(self, tmp_path: Path) -> Iterator[Database]:
+        options = DatabaseOptions(max_size=4 << 20, durability="commit", eviction="none", databases=2)
+        environment = Environment.open(tmp_path / "db", options)
+        yield Database(environment)
+        environment.close()
+
+    @staticmethod
+    def fill(directory: Path) -> None:
+        """Let the next commit fail at its end: what is written to the synchronous descriptor finds no room."""
+        full = os.open("/dev/full", os.O_RDWR)
+        for number in map(int, os.listdir("/proc/self/fd")):
+            with suppress(OSError):  # the one that listed them
+                name = os.readlink(f"/proc/self/fd/{number}")
+                if name == str(directory / "data.mdb") and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_DSYNC:
+                    os.dup2(full, number)
+        os.close(full)
+
+    def test_a_write_is_refused_and_all_is_served_again(self, database: Database) -> None:
+        environment = database.environment
+        database.set(b"key", b"before")
+        for number in range(3):
+            self.fill(environment.directory)
+            with pytest.raises(StoreFull, match="No space left"):
+                database.set(b"key", b"lost")
+            assert (database.get(b"key"), database.count()) == (b"before", 1 + number)
+            database.set(b"%d" % number, b"after")
+        assert list(database.keys()) == [b"0", b"1", b"2", b"key"]
+        environment.close()
+        again = Database(Environment.open(environment.directory, environment.options))
+        assert again.get_bulk([b"key", b"2"]) == {b"key": b"before", b"2": b"after"}
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda database: database.get(b"key") == b"value",
+            lambda database: database.check(b"key") == (5, NEVER),
+            lambda database: database.get_bulk([b"key"]) == {b"key": b"value"},
+            lambda database: database.find_all([b"key"]) == [(b"value", NEVER)],
+            lambda database: list(database.keys()) == [b"key"],
+            lambda database: database.cursor().jump_to(b"key"),
+            lambda database: database.vacuum() == 0,
+            lambda database: database.environment.synchronize() is None,
+            lambda database: database.increment(b"count", 1) == 1,
+        ],
+    )
+    def test_whatever_is_done_next(self, database: Database, use: Callable[[Database], bool]) -> None:
+        database.set(b"key", b"value")
+        self.fill(database.environment.directory)
+        with pytest.raises(StoreFull):
+            database.set(b"key", b"lost")
+        assert use(database)
+
+    def test_chores_that_meet_it_are_refused_too(self, database: Database) -> None:
+        database.set(b"key", b"value", 1)
+        database.set(b"other", b"value")
+        self.fill(database.environment.directory)
+        with pytest.raises(StoreFull):
+            database.vacuum()
+        assert database.get(b"other") == b"value"
+        assert database.vacuum() == 1
+
+    def test_threads_that_read_meanwhile_notice_nothing(self, database: Database) -> None:
+        database.set(b"key", b"value")
+        refused = []
+
+        def work(index: int) -> None:
+            for _ in range(30):
+                if index:
+                    assert database.get(b"key") == b"value"
+                    assert database.get_bulk([b"key"]) == {b"key": b"value"}
+                    continue
+                self.fill(database.environment.directory)
+                try:
+                    database.set(b"other", b"value")
+                except StoreFull as error:
+                    refused.append(error)
+
+        in_threads(4, work)
+        assert refused
 
 
 _BUSY_FORKS = """

@@ -10,7 +10,6 @@ import shutil
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,7 +175,7 @@ def test_interrupted_making_is_begun_again(directory: Path, durability: Durabili
     (directory / "gate").touch()
     wanted = Settings.for_size(SIZE, durability, "lru", "")
     if leftovers:
-        (directory / "control").write_bytes(replace(wanted, format=BEING_MADE).encode())
+        (directory / "control").write_bytes(wanted._replace(format=BEING_MADE).encode())
     for name in leftovers:
         with (directory / name).open("ab") as file:
             file.write(b"unfinished")
@@ -212,7 +211,7 @@ def make_control_noise(directory: Path) -> None:
 
 
 def make_control_newer(directory: Path) -> None:
-    rewrite_settings(directory, lambda settings: replace(settings, format=99))
+    rewrite_settings(directory, lambda settings: settings._replace(format=99))
 
 
 ALL_DAMAGES: dict[str, Callable[[Path], None]] = {
@@ -290,7 +289,7 @@ def test_only_the_last_damaged_file_is_kept(directory: Path) -> None:
 def test_after_a_restart_of_the_machine_only_a_durable_database_is_trusted(
     made: Path, durability: Durability, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rewrite_settings(made, lambda settings: replace(settings, boot="another boot"))
+    rewrite_settings(made, lambda settings: settings._replace(boot="another boot"))
     with caplog.at_level(logging.ERROR, "kt_core.database"):
         assert count(made, options(durability)) == (100 if durability == "commit" else 0)
     assert ("restarted" in caplog.text) is (durability == "process")

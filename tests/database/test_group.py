@@ -85,6 +85,7 @@ def test_one_that_fails_disturbs_no_other(database: Database) -> None:
         (lmdb.MapFullError("mdb_put: MDB_MAP_FULL"), StoreFull),
         (lmdb.DiskError("mdb_txn_commit: No space left on device"), StoreFull),
         (lmdb.Error("mdb_txn_commit: Input/output error"), StoreFull),  # what LMDB says of a write that was cut short
+        (lmdb.PanicError("mdb_txn_begin: MDB_PANIC"), StoreFull),  # and of the next one, where the end was not written
         (lmdb.CorruptedError("mdb_get: MDB_CORRUPTED"), Damaged),
         (ValueError("not LMDB's"), ValueError),
     ],

@@ -243,6 +243,6 @@ class CommitModel(Model):
 
 
 TestProcess = ProcessModel.TestCase
-TestProcess.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestProcess.settings = settings(max_examples=150, stateful_step_count=50)
 TestCommit = CommitModel.TestCase
-TestCommit.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestCommit.settings = settings(max_examples=40, stateful_step_count=30)

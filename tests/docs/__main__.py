@@ -12,7 +12,7 @@ from tests.docs.pages import every_page
 from tests.docs.playing import play
 from tests.processes import ROOT
 
-_COLUMNS = ("executed", "checked", "shown")
+_COLUMNS = ("executed", "checked")
 
 
 def main(names: list[str]) -> int:
@@ -20,7 +20,7 @@ def main(names: list[str]) -> int:
     chosen = [page for page in every_page() if any(blocks(page)) and (not names or any(n in str(page) for n in names))]
     total: Counter[str] = Counter()
     status = 0
-    _say(f"{'':<28}{'executed':>10}{'checked':>10}{'shown':>10}")
+    _say(f"{'':<28}{'executed':>10}{'checked':>10}")
     for page in chosen:
         with TemporaryDirectory() as directory:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,8 @@ from typing import NamedTuple
 from tests.processes import ROOT
 
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)(?P<info>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$", re.M | re.S)
+_FENCE = re.compile(r"^ *```", re.M)
 _TITLE = re.compile(r'title="([^"]+)"')
-
-SHOWN = "text"
-"""The language of what is no code: what a program shows, a tree of files, a drawing."""
 
 
 class Block(NamedTuple):
@@ -28,9 +27,10 @@ class Block(NamedTuple):
 
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the blocks of a page in their order."""
-    text = page.read_text()
-    for found in _BLOCK.finditer(text):
+    text, name = page.read_text(), os.path.relpath(page, ROOT)
+    every = list(_BLOCK.finditer(text))
+    assert len(_FENCE.findall(text)) == 2 * len(every), f"{name}: a fence has no other end, or is of another indent"
+    for found in every:
         line = text.count("\n", 0, found.start()) + 1
         title = _TITLE.search(found["info"])
-        where = f"{page.relative_to(ROOT)}:{line}"
-        yield Block(where, found["language"], title[1] if title else None, dedent(found["code"]))
+        yield Block(f"{name}:{line}", found["language"], title[1] if title else None, dedent(found["code"]))

@@ -5,7 +5,7 @@ It is told each block as a line of JSON, and answers with one: null, or what wen
 * Blocks that assign settings of Django configure it, and what they configure is used: every cache stores and reads
   a value, and the session engine a session.
 * ``await`` stands at the top as in an asynchronous function.
-* Where a value is said behind an expression (``client.get("k")  # "v"``), it is compared.
+* Where a value is said behind an expression (``client.get("k")  # "v"``), at whatever depth, it is compared.
 * A template of Django is rendered.
 """
 
@@ -20,9 +20,10 @@ import os
 import sys
 import tokenize
 import traceback
+from collections.abc import Mapping
 from contextlib import redirect_stdout
-from types import CodeType, ModuleType
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 
 class _Page:
@@ -38,17 +39,11 @@ class _Page:
 
     def python(self, code: str) -> None:
         """Run a block."""
-        tree = ast.parse(code)
-        expected = _expected(code)
-        for node in tree.body:
-            end = node.end_lineno or node.lineno
-            if isinstance(node, ast.Expr) and end in expected:
-                value = self._run(compile(ast.Expression(node.value), "block", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
-                if value != expected[end]:
-                    raise AssertionError(f"{ast.unparse(node)} is {value!r}, and not {expected[end]!r}")
-            else:
-                module = ast.Module([node], [])
-                self._run(compile(module, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | _future(tree)))
+        tree = ast.fix_missing_locations(_Comparing(_expected(code)).visit(ast.parse(code)))
+        self._names[_COMPARE] = _compare
+        value = eval(compile(tree, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), self._names)
+        if inspect.iscoroutine(value):
+            self._loop.run_until_complete(value)
         settings = {name: self._names[name] for name in _assigned(tree)}
         if "DJANGO_SETTINGS_MODULE" in os.environ and any(map(_is_setting, settings)):
             _configure(settings)
@@ -59,16 +54,30 @@ class _Page:
 
         engines["django"].engine.from_string(code).render(Context(self._names))  # type: ignore[attr-defined]
 
-    def _run(self, code: CodeType) -> Any:
-        value = eval(code, self._names)
-        return self._loop.run_until_complete(value) if inspect.iscoroutine(value) else value
+
+class _Comparing(ast.NodeTransformer):
+    """Puts a comparison around every expression whose value is expected."""
+
+    def __init__(self, expected: Mapping[int, Any]) -> None:
+        self._expected = expected
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        if node.end_lineno not in self._expected:
+            return node
+        arguments = [node.value, ast.Constant(ast.unparse(node.value)), _literal(self._expected[node.end_lineno])]
+        return ast.copy_location(ast.Expr(ast.Call(ast.Name(_COMPARE, ast.Load()), arguments, [])), node)
 
 
-def _future(tree: ast.Module) -> int:
-    import __future__
+_COMPARE: Final = "__compare__"
 
-    has = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
-    return __future__.annotations.compiler_flag if has else 0
+
+def _compare(value: object, source: str, expected: object) -> None:
+    if value != expected:
+        raise AssertionError(f"{source} is {value!r}, and not {expected!r}")
+
+
+def _literal(value: object) -> ast.expr:
+    return ast.parse(repr(value), mode="eval").body
 
 
 def _expected(code: str) -> dict[int, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tests.docs.pages import every_page
 from tests.processes import ROOT
 
 DOCS = ROOT / "docs"
@@ -31,7 +32,7 @@ def test_every_page_is_in_the_navigation() -> None:
 def test_every_link_leads_somewhere() -> None:
     broken = [
         (page.name, link)
-        for page in DOCS.rglob("*.md")
+        for page in every_page()
         for link in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
         if not (page.parent / link).exists()
     ]
@@ -56,3 +57,14 @@ def test_every_measurement_is_on_the_page_of_performance() -> None:
     text = (DOCS / "performance.md").read_text()
     results = (ROOT / "bench" / "results").glob("*.md")
     assert [path.name for path in results if f"bench/results/{path.name}:" not in text] == []
+
+
+def test_every_module_that_a_contributor_is_sent_to_exists() -> None:
+    lost = []
+    for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines():
+        named = re.findall(r"`([\w./]+)`", line)
+        folders = [(ROOT / name).parent if "." in name else ROOT / name for name in named if "/" in name]
+        for name in named:
+            if name.endswith((".py", "/", ".lua", ".sh", ".md", ".yml")):
+                lost += [name] * (not any((folder / name).exists() for folder in [ROOT, *folders]))
+    assert lost == []

@@ -6,16 +6,18 @@ wrong; whatever else is raised is a fault, and so is a message that depends on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
-from kt_core.errors import ProtocolError
+from kt_core.errors import ProtocolError, ServerError
+from kt_core.kyoto import quick as kyoto
+from kt_core.tyrant import quick as tyrant
 from kt_core.wire import http, kt_log, kt_rest, kt_rpc, tt_binary
 from kt_core.wire import tt_messages as tt
-from kt_core.wire.exchange import NEED_DATA, Decoder
+from kt_core.wire.exchange import NEED_DATA, Decoder, Op
 from kt_core.wire.kt_binary import (
     ErrorReply,
     GetReply,
@@ -29,7 +31,9 @@ from kt_core.wire.kt_log import Subscribe, Subscribed, SubscribeDecoder, encode_
 from kt_core.wire.kt_snapshot import encode_record, read_header, read_records
 from kt_core.wire.memcached import TextDecoder, WordsDecoder
 from kt_core.wire.tt_log import LogDecoder, StreamDecoder, encode_log_record, encode_stream_record
+from tests.fuzz.files import FILES
 from tests.fuzz.readers import READERS
+from tests.fuzz.servers import SERVERS
 
 Target = Callable[[bytes], None]
 
@@ -66,6 +70,26 @@ def _reply(kind: Any, data: bytes) -> None:
     decoder = ReplyDecoder(kind)
     with suppress(ProtocolError):
         decoder.feed(data)
+
+
+def _quick(data: bytes) -> None:
+    """Feed a reply to whoever asks for what most ask for: at once it says the same as in pieces."""
+    size, rest = data[0] + 1 if data else 1, data[2:]
+    asks = _QUICK[data[1] % len(_QUICK) if len(data) > 1 else 0]
+    assert _outcome(asks(), [rest]) == _outcome(asks(), [rest[at : at + size] for at in range(0, len(rest), size)])
+
+
+def _outcome(op: Op[Any], pieces: list[bytes]) -> Any:
+    """Return what comes of an exchange and what is left, or that it fails, or that it goes on."""
+    assert op.decoder is not None
+    try:
+        for number, piece in enumerate(pieces, 1):
+            reply = op.decoder.feed(piece)
+            if reply is not NEED_DATA:
+                return op.finish(reply), op.decoder.rest + b"".join(pieces[number:])
+    except (ProtocolError, ServerError):
+        return None
+    return NEED_DATA
 
 
 def _serve(request: http.Request) -> None:
@@ -116,6 +140,15 @@ def _log(data: bytes) -> None:
         assert frames.data == b"".join(told)
 
 
+_QUICK: Final[Sequence[Callable[[], Op[Any]]]] = (
+    lambda: kyoto.get(0, b"k"),
+    lambda: kyoto.fetch(0, [b"k", b"j"], dict),
+    lambda: kyoto.fetch_texts(0, [b"k", b"j"]),
+    lambda: kyoto.put(0, b"k", b"v"),
+    lambda: tyrant.get(b"k", lambda found: found),
+    lambda: tyrant.put(b"k", b"v"),
+)
+
 TARGETS: Final[Mapping[str, Target]] = {
     "binary_requests": partial(_fuzz, RequestDecoder, lambda _: None),
     "http_requests": partial(_fuzz, http.RequestDecoder, _serve),
@@ -138,5 +171,8 @@ TARGETS: Final[Mapping[str, Target]] = {
     "logs": _log,
     "tyrant_logs": partial(_fuzz, LogDecoder, encode_log_record),
     "tyrant_streams": partial(_fuzz, StreamDecoder, encode_stream_record),
+    "quick_replies": _quick,
+    **FILES,
     **READERS,
+    **SERVERS,
 }

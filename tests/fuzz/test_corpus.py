@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.lines import ROOT, in_functions, noting
+from tests.fuzz.servers import SERVERS
 from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -21,3 +23,13 @@ def test_inputs(path: Path) -> None:
 
 def test_every_target_has_a_corpus() -> None:
     assert {path.parent.name for path in INPUTS} == set(TARGETS)
+
+
+def test_every_module_of_the_wire_is_reached() -> None:
+    with noting() as lines:
+        for path in INPUTS:
+            if path.parent.name not in SERVERS:
+                TARGETS[path.parent.name](path.read_bytes())
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "kt_core/wire").glob("*.py") if in_functions(path)}
+    modules.remove("kt_core/wire/tt_messages.py")  # it only names what others decode
+    assert modules - {path for path, reached in lines.items() if reached} == set()

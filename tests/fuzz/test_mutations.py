@@ -11,11 +11,29 @@ from tests.fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).with_name("corpus")
 ROUNDS = 400
-MOST = 4096
+MOST = 8192
 # What decoders take for a length, an end, a number or a beginning.
 WORDS = [
     *(bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1", b"\0" * 8, b"\xff" * 8),
-    *(b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"%", b"&", b"=", b"'", b'"', b"<", b"9" * 30, b"-1", b"1e999", b"nan"),
+    *(
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b":",
+        b"%",
+        b"&",
+        b"=",
+        b"'",
+        b'"',
+        b"<",
+        b"9" * 30,
+        b"9" * 5000,
+        b"-1",
+        b"1e999",
+        b"nan",
+    ),
     *(b"chunked", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"[" * 200, b"\xed\xa0\x80", b"\xc3"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kt_core.errors import ProtocolError
 from kt_core.kyoto import DatabaseReport, Report, Status
 
 
@@ -59,3 +60,12 @@ def test_a_report() -> None:
     assert report.running_time == 698.5
     assert (report.process_id, report.connections, report.version) == (12, 3, "0.9.56b (2.19)")
     assert report["sys_ru_stime"] == 1.5
+
+
+@pytest.mark.parametrize("said", [b"many", b"9" * 5000, b"1e5", b"\xff", b"9" * 400 + b".5"])
+def test_what_is_no_number_is_told_as_such(said: bytes) -> None:
+    status = Status({b"count": said})
+    assert isinstance(status["count"], str)
+    with pytest.raises(ProtocolError, match="count is"):
+        _ = status.count
+    assert Report({b"db_0": b"count=%b size=1 path=x" % said}).databases == []

@@ -1,12 +1,17 @@
-"""Building the sdist and the wheel, without the index: the backend is installed already."""
+"""The sdist and the wheel: building them without the index, for the backend is installed already, and reading them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import NamedTuple
+
+from packaging.requirements import Requirement
 
 MOMENT = "1700000000"
 """Seconds since the epoch that the archives say they are of."""
@@ -17,6 +22,12 @@ class Archives(NamedTuple):
 
     sdist: Path
     wheel: Path
+
+    @classmethod
+    def find(cls, folder: Path) -> Archives:
+        """Return those that were built into a folder."""
+        (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+        return cls(sdist, wheel)
 
 
 def unpack(sdist: Path, folder: Path) -> Path:
@@ -36,5 +47,19 @@ def build(source: Path, folder: Path) -> Archives:
         capture_output=True,
         check=True,
     )
-    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
-    return Archives(sdist, wheel)
+    return Archives.find(folder)
+
+
+def metadata(wheel: Path) -> PathDistribution:
+    """Return what a wheel says of itself."""
+    (folder,) = (path for path in zipfile.Path(wheel).iterdir() if path.name.endswith(".dist-info"))
+    return PathDistribution(folder)
+
+
+def requirements(wheel: Path, extra: str) -> Iterator[str]:
+    """Yield what a wheel requires with an extra, each as if it had been asked for by itself."""
+    for text in metadata(wheel).requires or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            requirement.marker = None
+            yield str(requirement)

@@ -20,9 +20,11 @@ class Environment:
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path, *requirements: str, options: Sequence[str] = ()) -> Environment:
-        """Make one of this interpreter and install requirements, and what they require, into it."""
-        _run([*_UV, "venv", "--python", sys.executable, str(folder)])
+    def make(
+        cls, folder: Path, *requirements: str, options: Sequence[str] = (), python: str = sys.executable
+    ) -> Environment:
+        """Make one of an interpreter, this one unless told, and install requirements and what they require into it."""
+        _run([*_UV, "venv", "--python", python, str(folder)])
         made = cls(folder)
         _run([*_UV, "pip", "install", "--python", str(made.python), *options, *requirements])
         return made
@@ -30,6 +32,10 @@ class Environment:
     @property
     def python(self) -> Path:
         return self.folder / "bin" / "python"
+
+    def installed(self) -> list[str]:
+        """Return what is installed, as `name==version`."""
+        return _run([*_UV, "pip", "freeze", "--python", str(self.python)]).splitlines()
 
     def program(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of its programs, away from the checkout."""
@@ -43,6 +49,7 @@ class Environment:
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
+    return done.stdout

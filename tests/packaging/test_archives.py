@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 import zipfile
 from hashlib import sha256
 from pathlib import Path
 
-from tests.packaging.archives import Archives, build, unpack
+from tests.packaging.archives import Archives, build, metadata, unpack
 from tests.processes import ROOT
 
 PACKAGES = ("kt_core", "kt_cache")
@@ -34,9 +35,22 @@ def in_sdist(archives: Archives) -> set[str]:
         return {name.partition("/")[2] for name in archive.getnames()}
 
 
-def test_the_wheel_has_both_packages_and_nothing_else(archives: Archives) -> None:
-    modules = {name for name in in_wheel(archives) if ".dist-info/" not in name}
-    assert modules == sources()
+def test_the_wheel_has_both_packages_and_the_unit_of_systemd_and_nothing_else(archives: Archives) -> None:
+    installed = {name for name in in_wheel(archives) if ".dist-info/" not in name}
+    unit = {name for name in installed if name.endswith(".data/data/share/kt-cache/kt.service")}
+    assert len(unit) == 1
+    assert installed - unit == sources()
+
+
+def test_what_the_wheel_says_of_itself(archives: Archives) -> None:
+    said = metadata(archives.wheel)
+    assert said.metadata["Description-Content-Type"] == "text/markdown"
+    assert said.metadata.get_payload() == (ROOT / "README.md").read_text()  # type: ignore[attr-defined]
+    assert said.metadata["License-Expression"] == "MIT"
+    assert [(point.group, point.name) for point in said.entry_points] == [
+        ("console_scripts", "kt"),
+        ("flask.commands", "kt"),
+    ]
 
 
 def test_the_wheel_has_what_is_no_python(archives: Archives) -> None:
@@ -75,14 +89,14 @@ def test_the_sdist_has_nothing_that_is_made_here(archives: Archives) -> None:
 
 
 def test_two_builds_give_the_same_bytes(archives: Archives, tmp_path: Path) -> None:
-    # From copies: whoever works in the checkout meanwhile changes neither.
-    one, other = (rebuilt(archives.sdist, tmp_path / name) for name in ("one", "other"))
-    assert digest(one.sdist) == digest(other.sdist)
-    assert digest(one.wheel) == digest(other.wheel)
-
-
-def rebuilt(sdist: Path, folder: Path) -> Archives:
-    return build(unpack(sdist, folder), folder / "dist")
+    # The second from what the first is made of: in the checkout itself somebody may have gone on working.
+    tree = unpack(archives.sdist, tmp_path)
+    for path in tree.rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)
+        os.utime(path, (1e9, 1e9))
+    other = build(tree, tmp_path / "dist")
+    assert digest(archives.sdist) == digest(other.sdist)
+    assert digest(archives.wheel) == digest(other.wheel)
 
 
 def digest(path: Path) -> str:

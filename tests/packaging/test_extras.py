@@ -41,6 +41,22 @@ with EmbeddedServer() as server:
     server.client.set("key", "value")
     assert server.client.get("key") == "value"
 """
+EVERY_MODULE = """
+from importlib import import_module
+from pkgutil import walk_packages
+
+def missed(package):
+    for module in walk_packages(import_module(package).__path__, package + ".", onerror=lambda name: None):
+        try:
+            if not module.name.endswith(".__main__"):
+                import_module(module.name)
+        except ModuleNotFoundError:
+            yield module.name
+
+assert list(missed("kt_core")) == []
+of_extras = ["kt_cache.django", "kt_cache.flask", "kt_cache.prometheus", "kt_cache.stores.aerospike"]
+assert list(missed("kt_cache")) == of_extras
+"""
 LUA = """
 from lupa import lua51
 from kt_core.server.interpreter import Interpreter
@@ -69,7 +85,7 @@ class Extra(NamedTuple):
 DJANGO, FLASK = {"kt_cache.django": "django"}, {"kt_cache.flask": "flask"}
 PROMETHEUS = {"kt_cache.prometheus": "prometheus"}
 EXTRAS = {
-    "": Extra(CORE, DJANGO | FLASK | PROMETHEUS),
+    "": Extra(CORE + EVERY_MODULE, DJANGO | FLASK | PROMETHEUS),
     "django": Extra(DJANGO_CACHE, FLASK | PROMETHEUS | {"kt_cache.django.prometheus": "prometheus"}),
     "flask": Extra(FLASK_CACHE, DJANGO | PROMETHEUS),
     "aerospike": Extra("from kt_core import aerospike\nimport kt_cache.stores.aerospike", DJANGO | FLASK),
@@ -129,7 +145,7 @@ class TestNothingElse:
                 "open_store(Options.parse('aerospike://127.0.0.1/n/s', {}, default_name='x'))",
                 "aerospike",
             ),
-            ("from kt_cache.compression import COMPRESSIONS; COMPRESSIONS['zstd'].check()", "zstandard>="),
+            ("from kt_cache.compression import COMPRESSIONS; COMPRESSIONS['zstd'].check()", "kt-cache[compression]"),
             ("from kt_cache.flask import KTCache", "kt-cache[flask]"),
         ],
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.clock import Clock
 from tests.server.exchange import Wire
 
 DIRECTORY = Path(__file__).parent / "recordings"
@@ -87,3 +88,28 @@ class Player:
 
 
 _EXCHANGES: dict[str, Callable[[Player, bytes], bytes]] = {">": Player._ask, "|": Player._ask_all}
+
+
+class Differing(NamedTuple):
+    """What was answered otherwise than it is recorded."""
+
+    asked: bytes
+    replied: bytes
+    recorded: bytes
+
+
+def replay(player: Player, steps: Iterable[Step], clock: Clock) -> list[Differing]:
+    """Send what was recorded, in the same second of the server's clock; return what is not answered to the byte."""
+    differing = []
+    asked, reply = Step("", b""), b""
+    for step in steps:
+        if step.mark == "*":
+            player.begin()
+        elif step.mark == "@":
+            clock.seconds = int(step.data) + 0.5
+        elif step.mark != "<":
+            asked, reply = step, player.exchange(step)
+        elif reply != step.data:
+            differing.append(Differing(asked.data, reply, step.data))
+    player.close()
+    return differing

@@ -121,7 +121,6 @@ def test_every_reply_is_the_same(pair: Pair, machine: type[Machine]) -> None:
         settings=settings(
             max_examples=examples,
             stateful_step_count=STEPS,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

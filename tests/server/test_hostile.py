@@ -84,7 +84,7 @@ def other(server: Server) -> Iterator[Wire]:
     assert resident() - before < 64 << 20
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=PIECES)
 def test_any_bytes_are_survived(server: Server, other: Wire, pieces: list[bytes]) -> None:
     with connect(server) as wire:
@@ -95,7 +95,7 @@ def test_any_bytes_are_survived(server: Server, other: Wire, pieces: list[bytes]
     assert other.call("void").status == 200
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     requests=st.lists(st.sampled_from(VALID), min_size=1, max_size=12), cuts=st.lists(st.integers(1, 60), min_size=1)
 )

@@ -214,7 +214,7 @@ def stored(server: Server, database: int) -> dict[bytes, tuple[bytes, int | None
 REQUESTS = Requests(("%", "%"), far=True)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(requests=st.lists(REQUESTS.records() | REQUESTS.cursors(b"0") | st.just(rpc("clear", DB=1)), max_size=30))
 def test_the_log_tells_what_is_there(server: Server, tmp_path: Path, requests: list[bytes]) -> None:
     for request in requests:

@@ -315,7 +315,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(st.sampled_from(VALID) | mutated() | st.binary(max_size=40), min_size=1, max_size=6))
 def test_any_bytes_are_survived(server: Server, client: Wire, pieces: list[bytes]) -> None:
     with connect(server) as hostile:
@@ -326,7 +326,7 @@ def test_any_bytes_are_survived(server: Server, client: Wire, pieces: list[bytes
     assert ask(client, b"version\r\n").startswith(b"VERSION ")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(requests=st.lists(st.sampled_from(VALID), max_size=12), size=st.integers(1, 30))
 def test_how_requests_are_cut_makes_no_difference(server: Server, requests: list[bytes], size: int) -> None:
     data = b"".join(request for request in requests if request != b"stats\r\n")
@@ -401,7 +401,7 @@ if "ktserver" in PLUGGED:
         with plugged("ktserver", request.param) as theirs, plugged("bundled", request.param) as ours:
             yield [theirs, ours]
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
     @given(requests=REQUESTS)
     def test_every_reply_is_that_of_the_original(pair: list[tuple[str, int]], requests: list[bytes]) -> None:
         await_the_middle_of_a_second()

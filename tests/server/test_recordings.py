@@ -10,7 +10,7 @@ from kt_core.server import Server
 from kt_core.server.procedures import PROCEDURES
 from tests.clock import Clock
 from tests.server.conftest import DATABASES
-from tests.server.recorded import DIRECTORY, Player, Step, read
+from tests.server.recorded import DIRECTORY, Player, read, replay
 
 NAMES = sorted(path.stem for path in DIRECTORY.glob("*.txt"))
 
@@ -18,21 +18,7 @@ NAMES = sorted(path.stem for path in DIRECTORY.glob("*.txt"))
 @pytest.mark.parametrize("name", NAMES)
 def test_every_reply_is_the_same(server: Server, clock: Clock, name: str) -> None:
     player = Player(("127.0.0.1", server.port), len(DATABASES))
-    asked = Step("", b"")
-    reply = b""
-    differing = []
-    for step in read(name):
-        if step.mark == "*":
-            player.begin()
-        elif step.mark == "@":
-            clock.seconds = int(step.data) + 0.5
-        elif step.mark == "<":
-            if reply != step.data:
-                differing.append((asked.data, reply, step.data))
-        else:
-            asked, reply = step, player.exchange(step)
-    player.close()
-    assert differing == []
+    assert replay(player, read(name), clock) == []
 
 
 def test_the_recordings_are_there_and_cover_every_procedure() -> None:

@@ -65,6 +65,27 @@ def test_the_changes_of_a_turn_go_together_and_are_acknowledged_afterwards() -> 
     run(work)
 
 
+def test_what_is_called_at_the_end_of_a_turn_may_add_changes_and_more_of_its_kind() -> None:
+    served, outcomes = Served(), []
+
+    async def work(turn: Turn) -> None:
+        def last() -> None:
+            turn.add(served, "b", outcomes.append)
+
+        def first() -> None:
+            turn.add(served, "a", outcomes.append)
+            turn.call_at_end(last)
+
+        for number in (1, 2):
+            turn.call_at_end(first)
+            assert len(served.given) == number - 1
+            await asyncio.sleep(0)
+            assert served.given == [["a", "b"]] * number
+
+    run(work)
+    assert outcomes == ["a done", "b done"] * 2
+
+
 def test_each_database_gets_its_own() -> None:
     first, second = Served(), Served()
 

@@ -1,8 +1,8 @@
 """Soak the stores: ``python -m tests.soak [--minutes N] [--store NAME ...] [--workers N] [--seed TEXT]``.
 
-All stores that this machine has are soaked at the same time. The summary is printed, and kept with a chart in
-``.build/soak``; what
-belongs to a store in which something was wrong is kept there, too. The exit status is 0 if nothing was.
+All stores that this machine has are soaked at the same time; AEROSPIKE_HOST=host:port/namespace adds a real Aerospike
+server, which is not harmed. The summary is printed, and kept with a chart in ``.build/soak``; what belongs to a
+store in which something was wrong is kept there, too. The exit status is 0 if nothing was.
 """
 
 from __future__ import annotations

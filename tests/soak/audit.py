@@ -118,6 +118,7 @@ def main(folder: Path) -> None:
     for verdict, key, facts in audit(folder, store, Promise(**settings["promise"]).loses):
         board.count(_AUDITOR, Figure.LOST if verdict == "lost" else Figure.WRONG)
         log.note(verdict, "audit", _AUDITOR, key, facts, time.time())
+    store.clear()  # a server that runs anyway would keep it all
     store.close()
 
 

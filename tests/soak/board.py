@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import time
 from enum import IntEnum
 from pathlib import Path
 from typing import Final
+
+from kt_core.errors import ConnectionFailed, KTError, Timeout
 
 _PLAYERS: Final = 64
 _EPOCH, _OVER, _STATE = range(3)
@@ -15,12 +18,20 @@ class Figure(IntEnum):
     """What each player counts."""
 
     OPERATIONS = 0
-    UNANSWERED = 1
-    REFUSED = 2
-    MISSING = 3
-    FORKS = 4
-    WRONG = 5
-    LOST = 6
+    UNREACHED = 1
+    LATE = 2
+    FAILED = 3
+    REFUSED = 4
+    MISSING = 5
+    FORKS = 6
+    WRONG = 7
+    LOST = 8
+
+
+_FAILURES: Final[dict[type[KTError], Figure]] = {ConnectionFailed: Figure.UNREACHED, Timeout: Figure.LATE}
+_REST: Final = 0.05  # seconds
+UNANSWERED: Final = (Figure.UNREACHED, Figure.LATE, Figure.FAILED)
+"""What ended in an error, so that nobody knows whether it happened."""
 
 
 class Board:
@@ -57,6 +68,12 @@ class Board:
     def count(self, player: int, figure: Figure, by: int = 1) -> None:
         """Add to a player's figure."""
         self._words[_STATE + player * len(Figure) + figure] += by
+
+    def count_failure(self, player: int, error: KTError) -> None:
+        """Count what ended in an error; what cannot be reached is not asked again at once, or would be all there is."""
+        self.count(player, _FAILURES.get(type(error), Figure.FAILED))
+        if isinstance(error, ConnectionFailed):
+            time.sleep(_REST)
 
     def total(self, figure: Figure) -> int:
         """Return the sum over all players."""

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from kt_core.transport import Address
 from tests.aerospike.server import Cluster
+from tests.fix_aerospike import AEROSPIKE_KINDS, serving
 from tests.fix_servers import answers, free_port
 from tests.soak.model import Promise
 
@@ -34,12 +34,20 @@ class Place:
     options: dict[str, object] = field(default_factory=dict)
     shift: float = 0.0
     linger: float = 0.0
+    given: bool = False
+    """Whether its server runs anyway, and is not to be harmed."""
+
+    def server(self, folder: Path) -> Server | Node | None:
+        """Return what is to run behind it, if anything is."""
+        if self.command:
+            return Server(self, folder)
+        return Node() if self.url.startswith("aerospike") and not self.given else None
 
     @property
     def found(self) -> bool:
         """Whether this machine has what it takes."""
         if self.url.startswith("aerospike"):
-            return find_spec("aerospike") is not None
+            return bool(AEROSPIKE_KINDS)
         return not self.command or shutil.which(self.command[0]) is not None
 
 
@@ -47,9 +55,9 @@ _BUNDLED: Final = (sys.executable, "-m", "kt_core.server")
 _LISTEN: Final = ("-host", "127.0.0.1", "-port", "{port}", "-le")
 _LINGER: Final = 6.0
 _SHIFT: Final = 0.5
-_WHOLE: Final = Promise(early=0.01, late=2.1)  # Kyoto Tycoon keeps whole seconds
+_WHOLE: Final = Promise(early=0.01, late=2.1)  # Kyoto Tycoon and Aerospike keep whole seconds
 
-PLACES: Final = {
+PLACES: Final[dict[str, Place]] = {
     "embedded": Place(
         "embedded://{folder}/data/cache",
         Promise(early=_SHIFT, evicts=True),
@@ -90,10 +98,11 @@ PLACES: Final = {
         shift=_SHIFT,
         linger=_LINGER,
     ),
-    "aerospike": Place(
-        "aerospike://127.0.0.1:{port}/test/soak", Promise(early=0.01, late=2.1), shift=_SHIFT, linger=_LINGER
-    ),
+    "aerospike": Place("aerospike://127.0.0.1:{port}/test/soak", _WHOLE, shift=_SHIFT, linger=_LINGER),
 }
+if "real" in AEROSPIKE_KINDS:
+    with serving("real") as _real:
+        PLACES["aerospike-real"] = Place(_real.url("soak-{run}"), _WHOLE, shift=_SHIFT, linger=_LINGER, given=True)
 
 
 class Server:
@@ -122,12 +131,12 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def pause(self, seconds: float, sleep: Callable[[float], object]) -> None:
-        """Let it stand still."""
+    def pause(self, wait: Callable[[], None]) -> None:
+        """Let it stand still as long as `wait` takes."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         try:
-            sleep(seconds)
+            wait()
         finally:
             self.process.send_signal(signal.SIGCONT)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,12 +16,14 @@ from kt_cache.stores import open_store
 from tests.soak import model, report
 from tests.soak.__main__ import run
 from tests.soak.audit import audit
+from tests.soak.board import Figure
+from tests.soak.chart import chart
 from tests.soak.faulty import FAULTY
 from tests.soak.journal import Journal, Log, read
 from tests.soak.model import ABSENT, UNANSWERED, Known, Lifetime, Promise
 from tests.soak.places import PLACES
 from tests.soak.player import Player
-from tests.soak.soak import Soak
+from tests.soak.soak import Injection, Outcome, Sample, Soak
 from tests.soak.values import decode, encode
 
 SECONDS = 5.0
@@ -35,8 +39,9 @@ def test_short(tmp_path: Path) -> None:
     ]
     outcomes = run(soaks, SECONDS)
     assert [outcome.faults for outcome in outcomes] == [[]] * len(outcomes)
-    assert all(outcome.sound and outcome.injected for outcome in outcomes)
-    assert report.write(outcomes, seed, tmp_path).exists()
+    assert all(outcome.sound and outcome.injections for outcome in outcomes)
+    assert "0 wrong answers and 0 lost writes" in report.write(outcomes, seed, tmp_path).read_text()
+    assert len(ElementTree.parse(tmp_path / "soak.svg").findall(".//{*}polygon")) >= 3 * len(outcomes)
 
 
 @pytest.mark.parametrize(("faulty", "found"), [("", False), ("forgets", True), ("confuses", True)])
@@ -44,7 +49,7 @@ def test_a_player_finds_a_faulty_store(tmp_path: Path, faulty: str, found: bool)
     options = Options.parse(f"embedded://{tmp_path}/store", {"max_size": "32MiB", "eviction": "none"}, default_name="")
     store = FAULTY[faulty](open_store(options))
     player = Player(store, 0, tmp_path, Promise(), 0.0, time.time, "1")
-    for _ in range(20_000):
+    for _ in range(12_000):
         player.play()
     player.finish()
     store.close()
@@ -187,6 +192,38 @@ class TestAudit:
             player: [["lock", "l", 0], ["lock answered", "l", 0, 5]] for player in (0, 1)
         }
         assert self.faults(tmp_path, lines) == ["wrong"]
+
+
+class TestReport:
+    OUTCOME = Outcome(
+        "<store>",
+        10.0,
+        {Figure.OPERATIONS: 1000, Figure.LATE: 7, Figure.WRONG: 2, Figure.LOST: 1},
+        [Injection("disk filled", 1.0, 2.0), Injection("cut within a reply", 3.0, 3.0)],
+        ["what was wrong"],
+        [Sample(float(at), at * 100, at, 50 << 20, 4 << 20) for at in range(1000)],
+    )
+
+    def test_says_what_was_wrong_first(self) -> None:
+        text = report.summary([self.OUTCOME], "1")
+        assert "**2 wrong answers and 1 lost writes** in 1,000 operations, with 2 faults injected." in text
+        assert "| <store> | 10 | 1,000 | 0 | 7 |" in text
+        assert "1 cut within a reply, 1 disk filled" in text
+
+    def test_draws_a_long_soak_with_few_points(self) -> None:
+        drawn = ElementTree.fromstring(chart([self.OUTCOME]))
+        lines = [line.attrib["points"].split() for line in drawn.findall(".//{*}polyline")]
+        assert [len(line) for line in lines] == [99, 99, 100, 100]
+        assert "<store>" in "".join(drawn.itertext())
+
+    def test_draws_what_ended_before_it_began(self) -> None:
+        ElementTree.fromstring(chart([Outcome("store")]))
+
+
+def test_a_server_that_runs_anyway_is_left_alone(tmp_path: Path) -> None:
+    place = PLACES["aerospike"]
+    assert place.server(tmp_path) is not None
+    assert replace(place, given=True).server(tmp_path) is None
 
 
 def test_settings_are_read_by_other_processes() -> None:

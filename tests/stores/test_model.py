@@ -92,7 +92,7 @@ def outcome(store: Any, step: Step) -> object:
     return answer
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.one_of(STEPS), max_size=50))
 def test_both_answer_alike_and_have_the_same_at_the_end(
     embedded: tuple[EmbeddedStore, Clock], steps: list[Step]

@@ -160,7 +160,7 @@ class TestRoundTrip:
     ) -> None:
         codec = Codec(serializer=serializer, compression=compression, compress_min_length=0, signing_keys=keys)
 
-        @settings(deadline=None, max_examples=30)
+        @settings(max_examples=30)
         @given(VALUES[serializer])
         def check(value: Any) -> None:
             stored = codec.dumps(value, AT)
@@ -180,7 +180,7 @@ class TestRoundTrip:
             assert len(stored) != 8
             assert codec.loads(stored, AT) == value
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(RICH_VALUES)
     def test_default(self, value: Any) -> None:
         stored = Codec().dumps(value, AT)
@@ -454,7 +454,7 @@ class TestUnreadable:
             with pytest.raises(Unreadable):
                 codec.loads(stored[:end], AT)
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(st.binary())
     def test_any_bytes_are_read_or_unreadable(self, stored: bytes) -> None:
         for codec in (Codec(serializer="json"), Codec(signing_keys=[KEY])):

@@ -390,11 +390,13 @@ class AerospikeStore(InThreads):
 
     def _drop(self, key: bytes, value: Value, answer: Answer) -> None:
         """Forget what a cache could not bring up to date, or raise `StoreFull`."""
-        why = f"{self._cluster.where} has no room left for the value of {key!r}: give the namespace more"
+        # Where nothing may be lost there are sessions, and their keys are for nobody's eyes.
+        what = f"the value of {key!r}" if self._drops else "the value"
+        why = f"{self._cluster.where} has no room left for {what}: give the namespace more"
         if answer is Answer.TOO_BIG:
             size = len(value) if isinstance(value, bytes) else 8
             why = (
-                f"the value of {key!r} is {size} bytes, and a record of {self._cluster.where} takes "
+                f"{what} is {size} bytes, and a record of {self._cluster.where} takes "
                 f"{size_limit(self._cluster)} with its key: store less, compress it with the option compression, or "
                 "raise the server's max-record-size"
             )

@@ -94,8 +94,7 @@ class Cursors:
             return NO_RECORD
         removed = False
         if writable:
-            visitors = self._visitors
-            removed = visitors.hold(gate, lambda txn: visitors.show(gate, txn, key, visitor))
+            removed = self._visitors.hold(gate, self._visitors.show, key, visitor, True)
         else:
             self._visitors.show_only(gate, key, visitor)
         if step and not removed:

@@ -7,9 +7,8 @@ Source: the Kyoto Tycoon protocol reference, sections 3 to 6 and 10.3.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from itertools import islice
-from math import isinf, isnan
+from math import inf, isinf, isnan
 from typing import Any, Final, TypeAlias, TypeVar
 
 from kt_core.database import Origin
@@ -38,6 +37,7 @@ Search: TypeAlias = "Callable[..., list[bytes]]"
 """Search all keys of a database elsewhere, and wait for it."""
 
 _OVERHEAD: Final = 64  # bytes of an element of a table, about
+_ORIGINS: Final[dict[int, Origin]] = {INTEGER_MAX: Origin.SET, INTEGER_MIN: Origin.TRY}
 _KEYS: Final = 16  # that are found at the cost of one operation
 
 
@@ -128,7 +128,7 @@ class Databases:
         return True
 
     def _get(self, gate: Gate, key: bytes) -> Any:
-        found = gate.database.find(key)
+        found = gate.find(key)
         if found is None:
             return NO_RECORD
         value, expiry = found
@@ -148,9 +148,8 @@ class Databases:
         return (record.value, gate.xt(record.expiry)) if len(record.value) <= self._largest else TOO_LARGE
 
     def _increment(self, gate: Gate, key: bytes, number: float, origin: float, xt: float | None) -> Any:
-        start = (INTEGER_MAX if origin > 0 else INTEGER_MIN) if isinf(origin) else to_integer(origin)
-        named = {INTEGER_MAX: Origin.SET, INTEGER_MIN: Origin.TRY}.get(start, start)
-        total = gate.database.increment(key, to_integer(number), named, gate.expiry(xt))
+        start = to_integer(origin) if origin != inf else INTEGER_MAX
+        total = gate.database.increment(key, to_integer(number), _ORIGINS.get(start, start), gate.expiry(xt))
         return float(total) if total is not None and total != INTEGER_MIN else NO_NUMBER
 
     def _increment_double(self, gate: Gate, key: bytes, number: float, origin: float, xt: float | None) -> Any:
@@ -218,17 +217,19 @@ class Databases:
     # -- visitors ------------------------------------------------------------------------------------------
 
     def _accept(self, gate: Gate, key: bytes, visitor: Any, writable: bool) -> Any:
-        return self._accept_all(gate, (key,), visitor, writable)
-
-    def _accept_bulk(self, gate: Gate, keys: Any, visitor: Any, writable: bool) -> Any:
-        return self._accept_all(gate, list(keys.values()), visitor, writable)
-
-    def _accept_all(self, gate: Gate, keys: Sequence[bytes], visitor: Any, writable: bool) -> Any:
         visitors = self._visitors
         if writable:
-            visitors.hold(gate, lambda txn: [visitors.show(gate, txn, key, visitor) for key in keys])
+            visitors.hold(gate, visitors.show, key, visitor, True)
         else:
-            for key in keys:
+            visitors.show_only(gate, key, visitor)
+        return True
+
+    def _accept_bulk(self, gate: Gate, keys: Any, visitor: Any, writable: bool) -> Any:
+        visitors, every = self._visitors, list(keys.values())
+        if writable:
+            visitors.hold(gate, visitors.show_all, every, visitor)
+        else:
+            for key in every:
                 self._running.spend(1)
                 visitors.show_only(gate, key, visitor)
         return True
@@ -238,7 +239,7 @@ class Databases:
         for key in gate.database.keys():  # noqa: SIM118 - no dictionary
             self._running.spend(1)
             if writable:
-                visitors.hold(gate, partial(visitors.show, gate, key=key, visitor=visitor, absent=False))
+                visitors.hold(gate, visitors.show, key, visitor, False)
             else:
                 visitors.show_only(gate, key, visitor, absent=False)
         return True
@@ -273,7 +274,7 @@ class Databases:
         return process is None or self._process(gate, process)
 
     def _occupy(self, gate: Gate, process: Callable[..., bool] | None) -> Any:
-        return process is None or self._visitors.hold(gate, lambda txn: self._process(gate, process))
+        return process is None or self._visitors.hold(gate, lambda gate, txn: self._process(gate, process))
 
     def _process(self, gate: Gate, process: Callable[..., bool]) -> bool:
         done = process(self._path(gate), gate.database.count(), gate.database.size())

@@ -814,8 +814,8 @@ local function to_code(result)
   return (code < 0 and -floor(-code) or floor(code)) % 2 ^ 32
 end
 
--- Call a procedure with names and values that follow each other, in a table if they are many; return its code and, if
--- that is 0, what it gives in the same way.
+-- Call a procedure with names and values that follow each other, in a table if they are many; return what it gives in the
+-- same way, or its code if that is not 0 or it gives nothing.
 local function call(name, first, second, third, fourth, ...)
   local procedure = globals[name]
   if type(procedure) ~= "function" then
@@ -851,11 +851,11 @@ local function call(name, first, second, third, fourth, ...)
     local other, last = told(second), second ~= nil and told(outmap[second])
     if name and given then
       if other and last then
-        return code, name, given, other, last
+        return name, given, other, last
       end
-      return code, name, given
+      return name, given
     elseif other and last then
-      return code, other, last
+      return other, last
     end
     return code
   end
@@ -869,9 +869,12 @@ local function call(name, first, second, third, fourth, ...)
     key, value = next(outmap, key)
   until key == nil
   if size > MANY_RESULTS then
-    return code, flat
+    return flat
   end
-  return code, unpack(flat, 1, size)
+  if size == 0 then
+    return code
+  end
+  return unpack(flat, 1, size)
 end
 
 return call, visit

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
-from kt_core.database import Database
+from kt_core.database import NEVER, Database
 from kt_core.database.batch import Apart, Change
 from kt_core.database.environment import Environment, Reading, View, Write
 from kt_core.errors import InvalidInput, KTError
 from kt_core.server.expiry import to_xt
 from kt_core.server.scripting.texts import to_integer
-from kt_core.wire.kt_binary import NEVER_XT, XT_MAX
+from kt_core.wire.kt_binary import XT_MAX
 
 if TYPE_CHECKING:
     from kt_core.server.served import ServedDatabase
@@ -52,6 +52,8 @@ class Gate:
         self.index = served.database.index
         self.operations = served.operations
         self.database = Database(cast(Environment, self), self.index, self)
+        self.find: Callable[[bytes], tuple[bytes, int] | None] = served.find
+        """Return a record's value and expiry, or None."""
         self.is_open = False
         """Whether writing is by transactions of its own; otherwise it makes the call unsuited."""
         self.is_held = False
@@ -66,7 +68,7 @@ class Gate:
 
     def expiry(self, xt: float | None) -> int:
         """Return the expiry in milliseconds that a script means by a number of seconds; None is never."""
-        return self.served.expiry(NEVER_XT if xt is None else to_integer(xt))
+        return self.served.expiry(to_integer(xt)) if xt is not None else NEVER
 
     def enter(self, txn: Write) -> None:
         """Have all that is done from now on done in a transaction."""
@@ -77,10 +79,12 @@ class Gate:
             _, *rest = self._environment.reading
             self._read_in, self._reading_in = txn, cast(Reading, (lambda *_: lasting, *rest))
         self._reading = self._reading_in
+        self.find = self.database.find
 
     def leave(self) -> None:
         """End that."""
         self._txn = self._reading = None
+        self.find = self.served.find
 
     # -- what a database asks of its environment ---------------------------------------------------------------
 

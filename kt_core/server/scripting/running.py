@@ -10,9 +10,9 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
 from kt_core.errors import KTError
 from kt_core.server.log import SYSTEM
@@ -25,6 +25,10 @@ _LOOK: Final = 8  # what it costs until the interpreter looks again
 _HELD: Final = 0.5  # seconds that a database may be held
 _NAP: Final = 0.05  # seconds between looks at whether somebody still waits for a call that sleeps
 _KINDS: Final = {b"info": logging.INFO, b"system": SYSTEM, b"error": logging.ERROR}
+
+
+Line: TypeAlias = tuple[int, str]
+"""What a script wants logged: a level and a message."""
 
 
 class Overdue(KTError):
@@ -48,7 +52,7 @@ class Running:
         """Why the call has to end, whatever it makes of it itself."""
         self.left = 0
         """The operations that the call may still do; below 0 `refuse` says why it may not."""
-        self.logged: list[tuple[int, str]] = []
+        self.logged: list[Line] = []
         """What the call wants logged, if it is not made again."""
         self._patience = patience
         self._ending = ending
@@ -68,11 +72,9 @@ class Running:
         self._asker = asker
 
     def end(self) -> Exception | None:
-        """End a call, and forget what it wanted logged if it is made again; return why it had to end, if it had."""
+        """End a call; return why it had to end, if it had."""
         doom, self.doom = self.doom, None
         self.begin()
-        if isinstance(doom, Unsuited):
-            self.logged.clear()
         return doom
 
     def go_on(self) -> None:
@@ -80,11 +82,14 @@ class Running:
         self.doom = None
         self.left = sys.maxsize
 
-    def finish(self) -> None:
-        """Log what a call wants logged."""
-        for level, message in self.logged:
-            logger.log(level, "[SCRIPT]: %s", message)
-        self.logged.clear()
+    def take_logged(self) -> list[Line]:
+        """Return what the call wants logged, and forget it."""
+        logged, self.logged = self.logged, []
+        return logged
+
+    def note(self, name: bytes, problem: object) -> None:
+        """Have it logged that a procedure failed."""
+        self.logged.append((logging.ERROR, f"{name.decode('utf-8', 'replace')}: {problem}"))
 
     def end_with(self, doom: Exception) -> None:
         """Have the call end, unless it has to already."""
@@ -143,7 +148,12 @@ class Running:
 
     def log(self, kind: bytes, message: bytes) -> None:
         """Log a message of the script's; in the event loop not before its call has succeeded."""
-        line = (_KINDS.get(kind.lower(), logging.DEBUG), message.decode("utf-8", "replace"))
-        self.logged.append(line)
+        self.logged.append((_KINDS.get(kind.lower(), logging.DEBUG), message.decode("utf-8", "replace")))
         if self._deadline is not None:
-            self.finish()
+            write_log(self.take_logged())
+
+
+def write_log(lines: Iterable[Line]) -> None:
+    """Log what scripts want logged."""
+    for level, message in lines:
+        logger.log(level, "[SCRIPT]: %s", message)

@@ -1,11 +1,12 @@
 """The server's script: which way each of its procedures is called, and calling it.
 
-A quick call is best made in the event loop, where it waits for nobody and nobody waits long for it. So every procedure
-is tried there first, as one that only reads. Where it writes, what it has done is forgotten, and from then on it is
-called in the transaction of the turn, together with all that the turn has to change. Where it takes long, sleeps, or
-writes to a second database, it is forgotten just so, and called in a thread, where each of its operations is a
-transaction of its own. An interpreter for the event loop, and one for each thread: a global variable of one is none of
-another's, as on the original.
+A quick call is best made in the event loop, where it waits for nobody and nobody waits long for it. The calls of a turn
+are made at its end, one after the other: what they need is at hand then, for the interpreter as for the processor. So
+every procedure is tried there first, as one that only reads. Where it writes, what it has done is forgotten, and from
+then on it is called in the transaction of the turn, together with all that the turn has to change. Where it takes long,
+sleeps, or writes to a second database, it is forgotten just so, and called in a thread, where each of its operations is
+a transaction of its own. An interpreter for the event loop, and one for each thread: a global variable of one is none
+of another's, as on the original.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kt_core.errors import KTError
 from kt_core.server.call import Waiting
 from kt_core.server.interpreter import lua51, read_source
 from kt_core.server.scripting.gates import Unsuited
-from kt_core.server.scripting.running import Asker
-from kt_core.server.scripting.states import FAILED, NO_PROCEDURE, Pairs, Program, Result, State
+from kt_core.server.scripting.running import write_log
+from kt_core.server.scripting.states import FAILED, NO_PROCEDURE, Asked, Pairs, Program, Result, State
 from kt_core.server.scripting.together import Together
 
 if TYPE_CHECKING:
@@ -54,13 +54,15 @@ class Scripts:
         self._generation = 0
         self._databases: dict[bytes, int] = {}  # that a procedure writes to
         self._slow: dict[bytes, float] = {}  # until when a procedure is called in a thread
-        self._program = self._read()
+        self._program = self._read_program()
         self._main = self._try()
+        self._calls: list[_Call] = []  # of this turn
         self._together = [
-            Together(served, number, server.turn, self._change) for number, served in enumerate(server.databases)
+            Together(served, number, server.turn, self._change, self._made)
+            for number, served in enumerate(server.databases)
         ]
 
-    def _read(self) -> Program:
+    def _read_program(self) -> Program:
         options = self._server.options
         source = read_source(self._source, "-scr")
         return Program(source, options.script_patience, options.script_memory, options.script_opened)
@@ -80,7 +82,7 @@ class Scripts:
         """Read the script anew; what is wrong with it is logged, and the former one stays."""
         before = self._program
         try:
-            self._program = self._read()
+            self._program = self._read_program()
         except KTError as error:
             logger.error("%s", error)
             return
@@ -98,28 +100,36 @@ class Scripts:
         self._ending.set()
         self._threads.shutdown(cancel_futures=True)
 
+    def call(self, name: bytes, pairs: Pairs, reply: Reply) -> Waiting:
+        """Return a call, which begins when it is waited for, and then comes to an answer."""
+        return _Call(self, name, pairs, reply)
+
     # -- in the event loop -------------------------------------------------------------------------------------
 
-    def call(self, name: bytes, pairs: Pairs, reply: Reply) -> Any:
-        """Return the answer to a call, or what it waits for."""
-        main = self._main
+    def begin(self, call: _Call) -> None:
+        """Have a call made at the end of this turn."""
+        if not self._calls:
+            self._server.turn.call_at_end(self._end)
+        self._calls.append(call)
+
+    def _end(self) -> None:
+        calls, self._calls = self._calls, []
+        main = self._usable()
         if main is None:
-            return reply(Result(NO_PROCEDURE))
-        if main.is_full():
-            main = self._main = self._try() or main
-        if self._slow and self._is_slow(name):
-            return _InThread(self, name, pairs, reply)
-        number = self._databases.get(name)
-        if number is None:
-            try:
-                return reply(main.read(name, pairs))
-            except Unsuited as unsuited:
-                number = unsuited.database
-            if number is None:
-                self._note_slow(name)
-                return _InThread(self, name, pairs, reply)
-            self._databases[name] = number
-        return _InTurn(self, name, pairs, reply)
+            for call in calls:
+                call.end(Result(NO_PROCEDURE))
+            return
+        reading: list[_Call] = []
+        for call in calls:
+            number = self._databases.get(call.name)
+            if self._slow and self._is_slow(call.name):
+                self._work(call)
+            elif number is None:
+                reading.append(call)
+            else:
+                self._together[number].add(call)
+        for call, outcome in zip(reading, main.read(reading), strict=True):
+            self._made(call, outcome)
 
     def _is_slow(self, name: bytes) -> bool:
         until = self._slow.get(name)
@@ -130,53 +140,49 @@ class Scripts:
         del self._slow[name]
         return False
 
-    def _note_slow(self, name: bytes) -> None:
-        self._slow[name] = time.monotonic() + _SLOW
+    def _usable(self) -> State | None:
+        """Return the event loop's interpreter, a new one if that is full; None while the script cannot be run."""
+        main = self._main
+        if main is not None and main.is_full():
+            main = self._main = self._try() or main
+        return main
 
-    def change(self, call: _Call, done: Callable[[Any], None]) -> None:
-        """Make a call in the transaction of this turn."""
-        together = self._together[self._databases.get(call.name, 0)]
-        together.add(call, partial(self._changed, call, done))
-
-    def _change(self, txn: Write, number: int, call: _Call) -> Result:
+    def _change(self, txn: Write, number: int, calls: Sequence[_Call], size: int) -> list[Result]:
         main = self._main
         assert main is not None
-        try:
-            return main.change(txn, number, call.name, call.pairs)
-        finally:
-            call.has_changed = main.gates[number].has_changed
+        return main.change(txn, number, calls, size)
 
-    def _changed(self, call: _Call, done: Callable[[Any], None], outcome: Any) -> None:
-        if isinstance(outcome, Result):
-            done(call.reply(outcome))
+    def _made(self, call: _Call, outcome: Result | Unsuited | KTError) -> None:
+        """Give the answer of a call; make it again where another way suits it, in a thread what a database refused."""
+        if type(outcome) is Result:
+            call.end(outcome)
             return
-        if isinstance(outcome, Unsuited) and outcome.database is not None and not call.has_changed:
-            self._databases[call.name] = outcome.database
-            call.tries += 1
-            if call.tries < len(self._server.databases):
-                self.change(call, done)
-                return
+        number = outcome.database if isinstance(outcome, Unsuited) else None
+        call.tries += 1
+        if number is not None and call.tries <= len(self._together):
+            self._databases[call.name] = number
+            self._together[number].add(call)
+            return
         if isinstance(outcome, Unsuited):
-            self._note_slow(call.name)
-        self.work(call, done)
+            self._slow[call.name] = time.monotonic() + _SLOW
+        self._work(call)
 
-    def work(self, call: _Call, done: Callable[[Any], None]) -> None:
-        """Make a call in a thread."""
+    def _work(self, call: _Call) -> None:
         loop = self._server.loop
 
         def finish(result: Result) -> None:
-            loop.call_soon_threadsafe(lambda: done(call.reply(result)))
+            loop.call_soon_threadsafe(call.end, result)
 
         try:
-            self._threads.submit(self._work, call, finish)
+            self._threads.submit(self._work_in_thread, call, finish)
         except RuntimeError:  # the server is ending
             finish(Result(FAILED))
 
     # -- in a thread -------------------------------------------------------------------------------------------
 
-    def _work(self, call: _Call, finish: Callable[[Result], None]) -> None:
+    def _work_in_thread(self, call: _Call, finish: Callable[[Result], None]) -> None:
         try:
-            result = self._own_state().work(call.name, call.pairs, call.asker)
+            result = self._own_state().work(call)
         except Exception:
             logger.exception("[SCRIPT]: %s failed", call.name.decode("utf-8", "replace"))
             result = Result(FAILED)
@@ -199,30 +205,31 @@ class Scripts:
         return asyncio.run_coroutine_threadsafe(searching, self._server.loop).result()
 
 
-class _Call(Waiting):
+class _Call(Asked, Waiting):
     """A call that waits for its result."""
 
+    tries = 0
+    """In how many ways it was made that did not suit it."""
+    _done: Callable[[Any], None]
+
     def __init__(self, scripts: Scripts, name: bytes, pairs: Pairs, reply: Reply) -> None:
-        self.scripts = scripts
+        self._scripts = scripts
+        self._reply = reply
         self.name = name
         self.pairs = pairs
-        self.reply = reply
-        self.asker = Asker()
-        self.has_changed = False
-        self.tries = 0
+
+    def begin(self, done: Callable[[Any], None]) -> None:
+        self._done = done
+        self._scripts.begin(self)
+
+    def end(self, result: Result) -> None:
+        """Give the answer, and log what the procedure wants logged: only now is it sure that it is not called again."""
+        if result.logged:
+            write_log(result.logged)
+        self._done(self._reply(result))
 
     def cancel(self) -> None:
-        self.asker.waits = self.asker.waits_for_sleepers = False
+        self.waits = self.waits_for_sleepers = False
 
     def doubt(self) -> None:
-        self.asker.waits_for_sleepers = False
-
-
-class _InTurn(_Call):
-    def begin(self, done: Callable[[Any], None]) -> None:
-        self.scripts.change(self, done)
-
-
-class _InThread(_Call):
-    def begin(self, done: Callable[[Any], None]) -> None:
-        self.scripts.work(self, done)
+        self.waits_for_sleepers = False

@@ -5,9 +5,8 @@ Source: the Kyoto Tycoon protocol reference, section 10.1.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -20,11 +19,9 @@ from kt_core.server.report import PROTOCOL
 from kt_core.server.scripting import texts
 from kt_core.server.scripting.databases import Databases, Search
 from kt_core.server.scripting.gates import Gate, Unsuited
-from kt_core.server.scripting.running import Asker, Running
-from kt_core.server.scripting.visitors import RESERVE, Visitors
+from kt_core.server.scripting.running import Asker, Line, Running
+from kt_core.server.scripting.visitors import Visitors
 from kt_core.server.served import ServedDatabase
-
-logger = logging.getLogger("kt_core.server")
 
 _ENVIRONMENT: Final = Path(__file__).with_name("environment.lua").read_bytes()
 _MANY: Final = 1000  # names and values, above which they are given in a table
@@ -32,16 +29,25 @@ _MANY: Final = 1000  # names and values, above which they are given in a table
 Pairs: TypeAlias = "Sequence[tuple[bytes, bytes]]"
 """Names and values that a procedure is given."""
 
+
+class Asked(Asker):
+    """A call: of which procedure, what it is given, and who waits for it."""
+
+    name: bytes
+    pairs: Pairs
+
+
 NO_PROCEDURE: Final = 1
 FAILED: Final = 5
 """Codes that a procedure may return, and those of one that does not exist or fails."""
 
 
 class Result(NamedTuple):
-    """What a procedure returned, and what it gave: names and values that follow each other."""
+    """What a procedure returned, what it gave, names and values that follow each other, and what it wants logged."""
 
     code: int
     given: Sequence[bytes] = ()
+    logged: Sequence[Line] = ()
 
     @property
     def values(self) -> dict[bytes, bytes]:
@@ -103,33 +109,47 @@ class State:
 
     # -- the ways to call a procedure ------------------------------------------------------------------------
 
-    def read(self, name: bytes, pairs: Pairs) -> Result:
-        """Call a procedure in the event loop; `Unsuited` if it wants to write, or takes long."""
+    def read(self, calls: Iterable[Asked]) -> list[Result | Unsuited]:
+        """Make calls in the event loop; `Unsuited` is what comes of one that wants to write, or takes long."""
+        outcomes: list[Result | Unsuited] = []
+        running = self.running
         with self._lock:
-            self.running.begin()
-            return self._run(name, pairs)
+            for call in calls:
+                running.begin()
+                try:
+                    outcomes.append(self._run(call))
+                except Unsuited as unsuited:
+                    outcomes.append(unsuited)
+        return outcomes
 
-    def change(self, txn: Write, number: int, name: bytes, pairs: Pairs) -> Result:
-        """Call a procedure in a transaction on one database; `Unsuited` if it takes long.
+    def change(self, txn: Write, number: int, calls: Iterable[Asked], room: int) -> list[Result]:
+        """Make calls in a transaction on one database; `Unsuited` if one takes long, or writes to another database.
 
-        There is no call before there is some room for what it may add.
+        There is no call before there are so many bytes of room for what they may add.
         """
         with self._lock:
             gate = self.gates[number]
-            if gate.served.environment.words[BUDGET] < RESERVE:
-                raise RoomNeeded(0, RESERVE, RESERVE)
-            self.running.begin()
+            if gate.served.environment.words[BUDGET] < room:
+                raise RoomNeeded(0, room, room)
+            results: list[Result] = []
             gate.enter(txn)
             try:
-                return self._run(name, pairs)
+                for call in calls:
+                    self.running.begin()
+                    results.append(self._run(call))
             except RoomNeeded:  # it writes much, and had better do so by and by
                 raise Unsuited(None) from None
+            except Unsuited:
+                if gate.has_changed:
+                    raise Unsuited(None) from None
+                raise
             finally:
                 gate.leave()
+        return results
 
-    def work(self, name: bytes, pairs: Pairs, asker: Asker) -> Result:
-        """Call a procedure in a thread, as long as somebody waits for it."""
-        result: Result = self._in_thread(asker, self._run, name, pairs)
+    def work(self, call: Asked) -> Result:
+        """Make a call in a thread, as long as somebody waits for it."""
+        result: Result = self._in_thread(call, self._run, call)
         return result
 
     def _in_thread(self, asker: Asker, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -143,27 +163,29 @@ class State:
                 for gate in self.gates:
                     gate.is_open = False
 
-    def _run(self, name: bytes, pairs: Pairs) -> Result:
+    def _run(self, call: Asked) -> Result:
         running = self.running
         found: Any
         try:
-            found = self._call(name, *self._given(pairs))
+            found = self._call(call.name, *self._given(call.pairs))
         except Exception as error:  # whatever a script does
             found = FAILED
             if running.doom is None:
-                logger.error("[SCRIPT]: %s: %s", name.decode("utf-8", "replace"), error)
+                running.note(call.name, error)
         if running.doom is not None:
-            found = self._give_up(name)
-        if running.logged:
-            running.finish()
-        if not isinstance(found, tuple):
-            return Result(found)
-        return Result(0, found[1:] if isinstance(found[1], bytes) else list(found[1].values()))
+            found = self._give_up(call.name)
+        logged = running.take_logged() if running.logged else ()
+        if type(found) is tuple:
+            return Result(0, found, logged)
+        return Result(found, (), logged) if type(found) is int else Result(0, list(found.values()), logged)
 
     def _given(self, pairs: Pairs) -> Sequence[Any]:
         """Return names and values in the order in which the original gives them, in a table if they are many."""
         given: Sequence[Any]
         if len(pairs) == 1:
+            ((name, value),) = pairs
+            if len(name) + len(value) <= self._largest:
+                return pairs[0]
             given = pairs[0]
         elif len(pairs) == 2 and pairs[0][0] < pairs[1][0]:  # in order already, as most are
             given = (*pairs[0], *pairs[1])
@@ -178,6 +200,7 @@ class State:
         doom = self.running.end()
         self._lua.watch()
         if isinstance(doom, Unsuited | RoomNeeded):
+            self.running.take_logged()
             raise doom
-        logger.error("[SCRIPT]: %s: %s", name.decode("utf-8", "replace"), doom)
+        self.running.note(name, doom)
         return FAILED

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import repeat
-from math import isfinite
 from struct import Struct
 from typing import Any, Final
 
@@ -32,9 +31,7 @@ _HALF: Final = (1 << 32) - 1
 
 def to_integer(number: float) -> int:
     """Return a number as 64 bits with a sign; what does not fit is the lowest one, as on the original's processor."""
-    if not isfinite(number) or not -(2.0**63) <= number < 2.0**63:
-        return INTEGER_MIN
-    return int(number)
+    return int(number) if -(2.0**63) <= number < 2.0**63 else INTEGER_MIN
 
 
 # -- numbers in texts ----------------------------------------------------------------------------------------------

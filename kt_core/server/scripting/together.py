@@ -10,69 +10,56 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from kt_core.database.batch import Apart, Change
-from kt_core.database.control import BUDGET
+from kt_core.database.batch import Change
 from kt_core.database.environment import Write
-from kt_core.database.housekeeping import PUT_COST, RoomNeeded
+from kt_core.database.housekeeping import PUT_COST
 from kt_core.server.scripting.visitors import RESERVE
 from kt_core.server.served import ServedDatabase
 from kt_core.server.turn import Turn
 
 C = TypeVar("C")
-Resolve: TypeAlias = "Callable[[Any], object]"
-"""Takes the result of a call, or the `KTError` or `Unsuited` that it ended in."""
+Make: TypeAlias = "Callable[[Write, int, Sequence[C], int], list[Any]]"
+"""Makes calls in a transaction on the database of a number, where there is room for so many bytes."""
+Resolve: TypeAlias = "Callable[[C, Any], object]"
+"""Takes a call, and its result or the `KTError` or `Unsuited` that it ended in."""
 
 _MANY: Final = 64  # calls in one transaction, so that nobody waits long for it
 _OTHER: Final = PUT_COST + 512  # bytes for which room is made ahead for each call but one, which may need `RESERVE`
 
 
 class Together(Generic[C]):
-    """The calls of the present turn; `make` makes one of them in a transaction on the database of a number."""
+    """The calls of the present turn to one database."""
 
-    def __init__(
-        self, served: ServedDatabase, number: int, turn: Turn, make: Callable[[Write, int, C], object]
-    ) -> None:
+    def __init__(self, served: ServedDatabase, number: int, turn: Turn, make: Make[C], resolve: Resolve[C]) -> None:
         self._served = served
         self._number = number
         self._turn = turn
         self._make = make
+        self._resolve = resolve
         self._calls: list[C] = []
-        self._resolves: list[Resolve] = []
 
-    def add(self, call: C, resolve: Resolve) -> None:
-        """Have a call made at the end of this turn, and `resolve` called with what it came to."""
+    def add(self, call: C) -> None:
+        """Have a call made at the end of this turn."""
         if not self._calls:
             self._turn.call_at_end(self._end)
         self._calls.append(call)
-        self._resolves.append(resolve)
 
     def _end(self) -> None:
-        calls, self._calls, resolves, self._resolves = self._calls, [], self._resolves, []
+        calls, self._calls = self._calls, []
         for start in range(0, len(calls), _MANY):
-            self._change(calls[start : start + _MANY], resolves[start : start + _MANY])
+            self._change(calls[start : start + _MANY])
 
-    def _change(self, calls: Sequence[C], resolves: Sequence[Resolve]) -> None:
+    def _change(self, calls: Sequence[C]) -> None:
         size = RESERVE + _OTHER * (len(calls) - 1)
-        change = Change(self._make_all, (calls, size), size)
-        self._turn.add(self._served, change, partial(self._changed, calls, resolves))
+        change = Change(self._make, (self._number, calls, size), size)
+        self._turn.add(self._served, change, partial(self._changed, calls))
 
-    def _make_all(self, txn: Write, calls: Sequence[C], size: int) -> list[object]:
-        if self._served.environment.words[BUDGET] < size:  # later it would be for nothing that the first ones were made
-            raise RoomNeeded(0, size, size)
-        make, number = self._make, self._number
-        try:
-            return [make(txn, number, call) for call in calls]
-        except RoomNeeded as more:  # as much again would not do for all of them
-            if len(calls) > 1:
-                raise Apart from more
-            raise
-
-    def _changed(self, calls: Sequence[C], resolves: Sequence[Resolve], outcome: Any) -> None:
+    def _changed(self, calls: Sequence[C], outcome: Any) -> None:
         if isinstance(outcome, list):
-            for resolve, result in zip(resolves, outcome, strict=True):
-                resolve(result)
+            for call, result in zip(calls, outcome, strict=True):
+                self._resolve(call, result)
         elif len(calls) == 1:
-            resolves[0](outcome)
+            self._resolve(calls[0], outcome)
         else:
-            for call, resolve in zip(calls, resolves, strict=True):
-                self._change([call], [resolve])
+            for call in calls:
+                self._change([call])

@@ -86,8 +86,10 @@ class Slave:
             except Inconsistent as error:
                 logger.error("the master %s:%d is followed no more: %s", self.host, self.port, error)
                 return
-            except (OSError, KTError, EOFError) as error:
+            except (OSError, KTError) as error:
                 logger.warning("the master %s:%d cannot be followed: %s", self.host, self.port, error)
+            except Exception:  # a fault of ours must not end it for ever
+                logger.exception("following the master %s:%d failed", self.host, self.port)
             await asyncio.sleep(_RETRY)
 
     async def _follow(self) -> None:

@@ -6,13 +6,14 @@ Source: the Tokyo Tyrant protocol reference, section 9.2.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from kt_core.errors import Misconfigured, ProtocolError
+from kt_core.errors import Misconfigured, ProtocolError, StoreFull
 from kt_core.wire import tt_messages as tt
 from kt_core.wire.exchange import NeedData
 from kt_core.wire.tt_log import Change, LogDecoder, LogRecord, encode_log_record
@@ -48,27 +49,39 @@ class UpdateLog:
         """Called when something was written."""
 
     def write(self, request: Request, done: bool, origin: Origin) -> None:
-        """Write a change, unless it is none."""
+        """Write a change, unless it is none. `StoreFull` if it cannot be written; no part of it is then."""
         if isinstance(request, tt.PutNr):
             request = tt.Put(*request)
         if isinstance(request, tt.AddInt | tt.AddDouble) and request.number == 0:
             return
         self._last = max(int(self._clock() * 1e6), self._last + 1)
-        os.write(self._file, encode_log_record(LogRecord(self._last, *origin, Change(request, done))))
-        if os.lseek(self._file, 0, os.SEEK_CUR) >= self._limit:
-            self.close()
-            self._file = self._open(self._number + 1)
+        self._append(encode_log_record(LogRecord(self._last, *origin, Change(request, done))))
         for tell in list(self.changed):
             tell()
+
+    def _append(self, record: bytes) -> None:
+        end = os.lseek(self._file, 0, os.SEEK_CUR)
+        try:
+            if end >= self._limit:
+                full, self._file = self._file, self._open(self._number + 1)
+                os.close(full)
+                end = 0
+            if os.write(self._file, record) < len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            os.ftruncate(self._file, end)  # what follows half a record could not be read
+            os.lseek(self._file, end, os.SEEK_SET)
+            reason = f"{error.strerror}; the change is made, and not in it"
+            raise StoreFull(f"the update log in {self.directory} cannot be written: {reason}") from error
 
     def close(self) -> None:
         """Write no more."""
         os.close(self._file)
 
     def _open(self, number: int) -> int:
-        self._number = number
         file = os.open(_path(self.directory, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.lseek(file, 0, os.SEEK_END)
+        self._number = number
         return file
 
 

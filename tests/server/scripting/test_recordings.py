@@ -8,7 +8,7 @@ import pytest
 
 from kt_core.server import Server
 from tests.clock import Clock
-from tests.server.recorded import Player, Step, read
+from tests.server.recorded import Player, read, replay
 from tests.server.running import serving
 from tests.server.scripting.record import DATABASES, DIRECTORY, SCRIPT
 
@@ -30,21 +30,7 @@ def server(clock: Clock) -> Iterator[Server]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_reply_is_the_same(server: Server, clock: Clock, name: str) -> None:
     player = Player(("127.0.0.1", server.port), len(DATABASES))
-    asked = Step("", b"")
-    reply = b""
-    differing = []
-    for step in read(name, DIRECTORY):
-        if step.mark == "*":
-            player.begin()
-        elif step.mark == "@":
-            clock.seconds = int(step.data) + 0.5
-        elif step.mark == "<":
-            if reply != step.data:
-                differing.append((asked.data, reply, step.data))
-        else:
-            asked, reply = step, player.exchange(step)
-    player.close()
-    assert differing == []
+    assert replay(player, read(name, DIRECTORY), clock) == []
 
 
 def test_the_recordings_are_there() -> None:

@@ -27,6 +27,9 @@ function incr_of(i, o) o.num = kt.dbs[tonumber(i.db)]:increment(i.key, 1) end
 function both(i, o) db:increment("both", 1) other:increment("both", 1) o.thid = kt.thid end
 function late(i, o) o.num = db:increment("late", 1) for n = 1, 1e7 do end o.thid = kt.thid end
 function rest(i, o) o.num = db:increment("rest", 1) kt.log("error", "resting") kt.sleep(0.01) o.thid = kt.thid end
+function told(i, o) db:increment(i.key, 1) kt.log("error", "counting") error("not so") end
+function pair(i, o) o[i.one], o[i.other] = "first", "second" end
+function same(i, o) o[1], o["1"] = "number", "text" end
 function walk(i, o)
   local n = 0
   db:iterate(function(k, v) n = n + 1 end, false)
@@ -80,6 +83,19 @@ def test_what_only_reads_and_what_writes(server: Server) -> None:
     for number in range(1, 4):
         assert play(server, "incr", key="n") == {"num": str(number)}
         assert play(server, "get", key="none") == {}
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "b"), ("b", "a"), ("b", "aa"), ("", "a"), ("a", "")])
+def test_what_a_procedure_gives_is_told_in_order(server: Server, one: str, other: str) -> None:
+    given = sorted([(one.encode(), b"first"), (other.encode(), b"second")])
+    with connect(server) as wire:
+        assert wire.ask(request("pair", one=one, other=other)) == encode_reply(ScriptReply(given))
+
+
+def test_a_number_and_the_same_as_text_are_one_name(server: Server) -> None:
+    assert play(server, "same")["1"] in ("number", "text")
+    with connect(server) as wire:
+        assert wire.ask(request("same"))[:5] == b"\xb4\0\0\0\1"
 
 
 def test_what_is_written_is_seen_by_all_before_it_is_told(server: Server) -> None:
@@ -139,6 +155,22 @@ def test_one_call_that_fails_fails_alone(server: Server) -> None:
     assert all(wire.read(1) == b"\xb4" for wire in wires)
     assert value(server, b"n") == (30).to_bytes(8, "big")
     assert value(server, b"both") == (1).to_bytes(8, "big")
+    for wire in wires:
+        wire.close()
+
+
+def test_what_is_made_again_is_logged_once(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    wires = [connect(server) for _ in range(10)]
+    play(wires[0], "told", key="n")
+    caplog.clear()
+
+    def ask() -> None:
+        for number, wire in enumerate(wires):
+            wire.send(request("both" if number == 7 else "told", key="n"))
+
+    in_loop(server, ask)
+    assert all(wire.read(1) == b"\xbf" for wire in wires if wire is not wires[7])
+    assert (caplog.text.count("counting"), caplog.text.count("not so")) == (9, 9)
     for wire in wires:
         wire.close()
 

@@ -42,7 +42,7 @@ def test_requests_of_all_protocols_in_one_piece_are_answered_in_order(asker: Ask
     assert asker.read(len(TOLD)) == TOLD
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 50), min_size=1))
 def test_how_requests_are_cut_makes_no_difference(server: TyrantServer, cuts: list[int]) -> None:
     with connect(server) as asker:
@@ -94,7 +94,7 @@ PIECES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=PIECES)
 def test_any_bytes_are_survived(server: TyrantServer, asker: Asker, pieces: list[bytes]) -> None:
     with connect(server) as other:

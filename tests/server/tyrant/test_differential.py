@@ -136,7 +136,6 @@ def test_every_reply_is_the_same(pair: Pair) -> None:
         settings=settings(
             max_examples=max(WANTED // (len(CASES) * STEPS), 1),
             stateful_step_count=STEPS,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         ),

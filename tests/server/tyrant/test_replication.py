@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from kt_core.errors import Misconfigured
-from kt_core.server.tyrant.server import TyrantServer
+from kt_core.server.tyrant.server import TyrantOptions, TyrantServer
 from kt_core.server.tyrant.updates import Origin, Reader, UpdateLog
 from kt_core.wire import tt_messages as tt
 from kt_core.wire.exchange import NEED_DATA
 from kt_core.wire.tt_binary import encode_request
 from kt_core.wire.tt_log import Change, KeepAlive, StreamDecoder, StreamRecord
 from tests.clock import Clock
+from tests.server.running import running_service
 from tests.server.tyrant.asking import Asker
 from tests.server.tyrant.running import connect, serving
 from tests.server.tyrant.test_scripts import SCRIPT
@@ -181,6 +182,32 @@ def test_a_slave_that_checks_stops_where_the_master_had_another_outcome(
         asker.tell(tt.Put(b"later", b"v"))
         await_(lambda: "is followed no more" in caplog.text)
         assert other.ask_for(tt.Get(b"later")) is None
+
+
+class Faulty(TyrantServer):
+    """A server with a fault, which shows when it is to note its first change."""
+
+    is_mended = False
+
+    def note(self, request: tt.Request, done: bool) -> None:
+        if not self.is_mended:
+            self.is_mended = True
+            raise LookupError("a fault of ours")
+        super().note(request, done)
+
+
+def test_a_fault_of_the_slave_does_not_end_it_for_ever(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving("+", sid=7, log_directory=tmp_path / "log") as master, connect(master) as asker:
+        asker.tell(tt.Put(b"k", b"v"))
+        asker.tell(tt.Put(b"later", b"v"))
+        options = TyrantOptions(
+            "127.0.0.1", 0, database="+", sid=8, time_path=tmp_path / "rts", master=("127.0.0.1", master.port)
+        )
+        slave = Faulty(options)
+        with running_service(slave), connect(slave) as other:
+            await_(lambda: bool(other.ask_for(tt.Get(b"later"))))
+            assert other.ask_for(tt.Get(b"k")) == b"v"
+    assert "a fault of ours" in caplog.text
 
 
 @pytest.mark.parametrize("request_", [tt.Repl(0, 5), tt.Repl(1, 0), tt.Repl(1, 7)])

@@ -207,7 +207,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         yield environment
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(every=st.lists(steps, max_size=40))
 def test_no_read_breaks_a_promise(environment: Environment, every: list[Step]) -> None:
     world = World(environment)
