@@ -120,6 +120,7 @@ class Scripts:
                 call.end(Result(NO_PROCEDURE))
             return
         reading: list[_Call] = []
+        writing: dict[int, list[_Call]] = {}
         for call in calls:
             number = self._databases.get(call.name)
             if self._slow and self._is_slow(call.name):
@@ -127,7 +128,9 @@ class Scripts:
             elif number is None:
                 reading.append(call)
             else:
-                self._together[number].add(call)
+                writing.setdefault(number, []).append(call)
+        for number, together in writing.items():
+            self._together[number].add(together)
         for call, outcome in zip(reading, main.read(reading), strict=True):
             self._made(call, outcome)
 
@@ -161,7 +164,7 @@ class Scripts:
         call.tries += 1
         if number is not None and call.tries <= len(self._together):
             self._databases[call.name] = number
-            self._together[number].add(call)
+            self._together[number].add([call])
             return
         if isinstance(outcome, Unsuited):
             self._slow[call.name] = time.monotonic() + _SLOW

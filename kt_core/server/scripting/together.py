@@ -28,7 +28,7 @@ _OTHER: Final = PUT_COST + 512  # bytes for which room is made ahead for each ca
 
 
 class Together(Generic[C]):
-    """The calls of the present turn to one database."""
+    """Has the calls of a turn to one database made together."""
 
     def __init__(self, served: ServedDatabase, number: int, turn: Turn, make: Make[C], resolve: Resolve[C]) -> None:
         self._served = served
@@ -36,16 +36,9 @@ class Together(Generic[C]):
         self._turn = turn
         self._make = make
         self._resolve = resolve
-        self._calls: list[C] = []
 
-    def add(self, call: C) -> None:
-        """Have a call made at the end of this turn."""
-        if not self._calls:
-            self._turn.call_at_end(self._end)
-        self._calls.append(call)
-
-    def _end(self) -> None:
-        calls, self._calls = self._calls, []
+    def add(self, calls: Sequence[C]) -> None:
+        """Have calls made with all that this turn changes."""
         for start in range(0, len(calls), _MANY):
             self._change(calls[start : start + _MANY])
 

@@ -52,8 +52,7 @@ def run(served: ServedDatabase, make: Made, count: int) -> Calls:
     async def main() -> None:
         turn = Turn(asyncio.get_running_loop())
         together = Together(served, 0, turn, calls.make, calls.resolve)
-        for number in range(count):
-            together.add(str(number))
+        together.add([str(number) for number in range(count)])
         assert calls.tried == []
         await turn.drain()
 
