@@ -298,7 +298,7 @@ def test_what_was_sent_before_the_client_left_is_done(server: Server) -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_half_a_request_and_a_reply_that_is_not_taken_end_with_the_timeout(loop: str) -> None:
-    with serving("%", timeout=0.2, loop=loop) as server:
+    with serving("%", timeout=0.6, loop=loop) as server:
         idle, complete = connect(server), connect(server)
         halves = [connect(server) for _ in HALVES]
         for wire, half in zip(halves, HALVES.values(), strict=True):
@@ -308,6 +308,7 @@ def test_half_a_request_and_a_reply_that_is_not_taken_end_with_the_timeout(loop:
             wire.call("set", key="big", value=bytes(8 << 20))
         stuck = connect(server)
         stuck.send(encode_request(GetBulk([(0, b"big")])))
+        stuck.read(1)  # the reply has begun
         for wire in halves:
             assert wire.rest() == b""
         while in_loop(server, lambda: len(server.connections)) > 2:
@@ -322,7 +323,7 @@ def test_half_a_request_and_a_reply_that_is_not_taken_end_with_the_timeout(loop:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_reply_that_is_taken_slowly_is_sent_to_its_end(loop: str) -> None:
-    with serving("%", timeout=0.3, loop=loop) as server, connect(server) as wire:
+    with serving("%", timeout=0.6, loop=loop) as server, connect(server) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         value = bytes(8 << 20)
         wire.call("set", key="big", value=value)
@@ -331,7 +332,7 @@ def test_a_reply_that_is_taken_slowly_is_sent_to_its_end(loop: str) -> None:
         received = b""
         pause = threading.Event()
         while len(received) < len(whole):
-            pause.wait(0.02)  # in all longer than the timeout
+            pause.wait(0.025)  # in all longer than the timeout
             received += wire.read(min(1 << 18, len(whole) - len(received)))
         assert received == whole
         assert wire.ask(GET) == NOTHING
