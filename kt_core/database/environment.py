@@ -433,6 +433,7 @@ class Environment:
         now = int(self.clock() * 1000)
         if now >= self.words[RETRY_AT]:
             self.words[RETRY_AT] = now + _BYPASS_RETRY
+            self.begin().abort()  # opens anew after a fork
             self.handle.reader_check()
             if not self._readers():
                 self.in_transaction(self._drop_all)

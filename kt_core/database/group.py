@@ -69,19 +69,22 @@ class GroupCommit:
 
     def _run(self, begin: Any, txn: Write, index: int, operation: Callable[[Write], T]) -> T:
         environment = self._environment
-        try:
-            with begin(environment.dbis[index], txn, True) as attempt:
-                return operation(attempt)
-        except RoomNeeded as wanted:
-            # Not a child on the logical database: of a transaction's own database `used` asks without a name.
-            with begin(None, txn, True, True) as chores:
-                goal = environment.housekeeper.run(chores, wanted)
-                while goal > 0 and (freed := environment.housekeeper.evict(chores, goal)):
-                    goal -= freed
-        except lmdb.MapFullError:
-            environment.handle.reader_check()  # a killed process may have held on to pages
-        with begin(environment.dbis[index], txn, True) as attempt:
-            return operation(attempt)
+        was_full = False
+        while True:
+            try:
+                with begin(environment.dbis[index], txn, True) as attempt:
+                    return operation(attempt)
+            except RoomNeeded as wanted:
+                # Not a child on the logical database: of a transaction's own database `used` asks without a name.
+                with begin(None, txn, True, True) as chores:
+                    goal = environment.housekeeper.run(chores, wanted)
+                    while goal > 0 and (freed := environment.housekeeper.evict(chores, goal)):
+                        goal -= freed
+            except lmdb.MapFullError:
+                if was_full:
+                    raise
+                was_full = True
+                environment.handle.reader_check()  # a killed process may have held on to pages
 
 
 def as_ours(error: BaseException, directory: Path) -> BaseException:

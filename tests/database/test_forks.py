@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kt_core.database import Database, Environment
+from kt_core.database import Database, DatabaseOptions, Environment
 from kt_core.database.options import Durability
 from tests.processes import python
 
@@ -75,6 +75,15 @@ def test_anything_may_come_first_after_a_fork(database: Database, first: Callabl
     database.set(b"key", b"value")
     in_child(lambda: None)
     assert first(database)
+
+
+def test_a_child_of_a_database_that_takes_nothing_makes_it_take_again(directory: Path) -> None:
+    environment = Environment.open(directory, DatabaseOptions(max_size=4 << 20))
+    database = Database(environment)
+    environment.enter_bypass()
+    in_child(lambda: database.set(b"key", b"value"))
+    assert database.get(b"key") == b"value"
+    environment.close()
 
 
 def test_children_of_children_go_on(database: Database) -> None:

@@ -10,7 +10,9 @@ import lmdb
 import pytest
 
 from kt_core.database import Database, DatabaseOptions, Environment
+from kt_core.database.environment import Write
 from kt_core.database.group import as_ours
+from kt_core.database.housekeeping import RoomNeeded
 from kt_core.errors import Damaged, NotACounter, StoreFull
 from tests.processes import python
 
@@ -92,6 +94,19 @@ def test_one_that_fails_disturbs_no_other(database: Database) -> None:
 )
 def test_a_full_disk_is_told_from_damage(error: Exception, ours: type[Exception]) -> None:
     assert type(as_ours(error, Path("/somewhere"))) is ours
+
+
+def test_what_found_the_map_full_may_want_room_afterwards(environment: Environment) -> None:
+    """The first attempt has used up what it was granted."""
+    refusals = [lmdb.MapFullError("full"), RoomNeeded(24, 24, 2072), RoomNeeded(24, 24, 4000)]
+
+    def operation(txn: Write) -> str:
+        if refusals:
+            raise refusals.pop(0)
+        txn.put(b"key", bytes(16))
+        return "done"
+
+    assert environment.write(0, operation) == "done"
 
 
 def test_a_fork_leaves_queued_writes_to_the_parent(directory: Path) -> None:

@@ -132,8 +132,19 @@ class Player:
     def _store_one(self, method: str) -> None:
         key, number, timeout = self._pick()[0], self._ledger.fresh(), self._random.choice(_TIMEOUTS)
         name = "put" if method == "set" else method
-        call = getattr(self._store, method)
-        self._one(name, key, timeout, [number], lambda: call(self._name(key), self._value(key, number), timeout))
+        store = getattr(self._store, method)
+
+        def call() -> bool:
+            stored: bool = store(self._name(key), self._value(key, number), timeout)
+            if method == "add" and not stored and self._takes_nothing():
+                raise StoreFull("nothing is added while a stopped process holds on to the pages")
+            return stored
+
+        self._one(name, key, timeout, [number], call)
+
+    def _takes_nothing(self) -> bool:
+        environment = getattr(self._store, "_environment", None)
+        return environment is not None and environment.bypassed
 
     def _set(self) -> None:
         self._store_one("set")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -100,6 +101,9 @@ class Worker:
     def _live_as_fork(self) -> None:
         status = 1
         try:
+            # The fork of a worker that was killed lives on for a while, and has the same keys.
+            turn = (self._folder / f"fork-{self._number}").open("w")
+            fcntl.flock(turn, fcntl.LOCK_EX)
             player = self._player(FORKED + self._number)
             end = time.monotonic() + _LIFE_OF_FORK
             while time.monotonic() < end:

@@ -104,11 +104,7 @@ class Visitors:
                 finally:
                     gate.leave()
 
-        while True:
-            try:
-                return gate.write(gate.index, run)
-            except RoomNeeded:  # a durable database makes room once
-                pass
+        return gate.write(gate.index, run)
 
     def _alone(self, txn: Write, gate: Gate, work: Callable[[Gate, Write, *Ts], T], arguments: tuple[*Ts]) -> T:
         """Do work while the other databases are out of reach."""
