@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-_LONGEST: Final = 20_000  # lines, before the state is written anew
+_LONGEST: Final = 5_000  # lines, before the state is written anew
 
 
 class Log:
@@ -56,7 +56,9 @@ class Journal:
 
     def load(self) -> tuple[Any, list[list[Any]]]:
         """Return the state, None for none, and the lines since then."""
-        return self._state, list(read(self._log.path))
+        lines = list(read(self._log.path))
+        self._lines = len(lines)
+        return self._state, lines
 
     def note(self, *entry: object) -> None:
         """Write a line."""
