@@ -76,6 +76,18 @@ class Form(NamedTuple):
     age: Callable[[Data], float]
 
 
+def read_data(loads: Callable[[], object]) -> Data:
+    """Return what a framework's serializer makes of a session's bytes; `Unreadable` if they are no session's."""
+    try:
+        data = loads()
+    except Exception as error:  # nothing but damage makes these fail, each in its own way
+        # Not what the error says: it may quote the session.
+        raise Unreadable(f"damaged ({type(error).__name__}); delete the session") from error
+    if not isinstance(data, dict):
+        raise Unreadable("not a session")
+    return data
+
+
 class Sessions:
     """The sessions of a project. `key` gives the store's key for a session's id, and one of the project's for ""."""
 

@@ -38,9 +38,10 @@ KINDS = _found("bundled", "ktserver")
 MASTERS = KINDS  # each of them keeps an update log if it is told to
 TYRANT_KINDS = _found("bundled tyrant", "ttserver")
 
-_PATIENCE = 30  # seconds for a server to start, or to end
+PATIENCE = 30
+"""Seconds that a server may take to start, to end, or to answer where that is not what is tested."""
 
-PATIENTLY = f"?timeout={_PATIENCE}"
+PATIENTLY = f"?timeout={PATIENCE}"
 """Ends the locations of caches whose timeouts are not what is tested: a busy machine may hold a server for a second."""
 
 
@@ -64,7 +65,7 @@ def running(
                 return
         finally:
             process.terminate()
-            process.wait(_PATIENCE)
+            process.wait(PATIENCE)
     raise AssertionError(f"{kind} does not start")
 
 
@@ -82,7 +83,7 @@ def free_port() -> int:
 
 def _listens(process: subprocess.Popen[bytes], address: Address) -> bool:
     """Wait until a server listens, or has ended because somebody was faster to take the port."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         if answers(address):
             return True

@@ -24,7 +24,7 @@ from kt_cache.django.base import encode, signing_keys
 from kt_cache.django.cache import get_cache
 from kt_cache.django.entries import Entry, given_in, options_of
 from kt_cache.flows import Flow, adrive, drive
-from kt_cache.sessions import Data, Form, Record, Sessions, options_of_sessions
+from kt_cache.sessions import Data, Form, Record, Sessions, options_of_sessions, read_data
 from kt_cache.stores import AsyncStore, Value, open_store
 from kt_cache.values import Unreadable
 from kt_core.errors import InvalidInput, Misconfigured
@@ -196,14 +196,7 @@ class SessionStore(SessionBase):
         return Form(self.serializer().dumps, self._loads, _user, self._age)
 
     def _loads(self, content: bytes) -> Data:
-        try:
-            data = self.serializer().loads(content)
-        except Exception as error:  # nothing but damage makes these fail, each in its own way
-            # Not what the error says: it may quote the session.
-            raise Unreadable(f"damaged ({type(error).__name__}); delete the session") from error
-        if not isinstance(data, dict):
-            raise Unreadable("not a session")
-        return data
+        return read_data(lambda: self.serializer().loads(content))
 
     def _age(self, data: Data) -> float:
         return self.get_expiry_age(expiry=data.get("_session_expiry"))

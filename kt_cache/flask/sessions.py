@@ -35,7 +35,7 @@ from kt_cache.flask.application import database_of, secret_keys_of
 from kt_cache.flows import Flow, drive
 from kt_cache.options import Options
 from kt_cache.serializers import MessagePack, Serializer
-from kt_cache.sessions import CONFLICTS, Data, Form, Record, SessionConflict, Sessions, options_of_sessions
+from kt_cache.sessions import CONFLICTS, Data, Form, Record, SessionConflict, Sessions, options_of_sessions, read_data
 from kt_cache.stores import AsyncStore, open_store
 from kt_cache.values import Unreadable
 from kt_core.errors import Misconfigured, choose
@@ -279,14 +279,7 @@ def _form(app: Flask, name: str, user_key: str) -> Form:
             raise _named(error, data, serializer.dumps) from error
 
     def loads(content: bytes) -> Data:
-        try:
-            data = serializer.loads(content)
-        except Exception as error:  # nothing but damage makes these fail, each in its own way
-            # Not what the error says: it may quote the session.
-            raise Unreadable(f"damaged ({type(error).__name__}); delete the session") from error
-        if not isinstance(data, dict):
-            raise Unreadable("not a session")
-        return data
+        return read_data(lambda: serializer.loads(content))
 
     def user(data: Data) -> str:
         return str(data.get(user_key) or "")

@@ -79,10 +79,11 @@ class Options:
         is_empty = location is None or location == ""
         scheme, place, written = locate(f"embedded://{default_name}" if is_empty else location)
         kind, readers = _kind(scheme)
+        known = readers | _COMMON
         given: dict[str, Any] = {}
         for name, value in [*written, *options.items()]:
             reader_name = str(name).lower()
-            reader = _reader(reader_name, scheme)
+            reader = _reader(reader_name, scheme, known)
             try:
                 given[reader_name] = reader(value)
             except Misconfigured as error:
@@ -135,8 +136,7 @@ _COMMON: Readers = {
 assert {"store", *_COMMON} == {field.name for field in fields(Options)}
 
 
-def _reader(name: str, scheme: str) -> Callable[[Any], Any]:
-    readers = _kind(scheme).readers | _COMMON
+def _reader(name: str, scheme: str, readers: Readers) -> Callable[[Any], Any]:
     if name not in readers:
         for other in _OF_SCHEMES:
             if name in _kind(other).readers:

@@ -43,8 +43,6 @@ class Batch:
 
     def make(self, changes: Sequence[Change]) -> list[Any]:
         """Make changes in their order; return the result of each, or the `KTError` it ended in."""
-        if len(changes) == 1:
-            return self._make(changes)
         outcomes: list[Any] = []
         while len(outcomes) < len(changes):
             outcomes += self._make(self._next(changes, len(outcomes)))

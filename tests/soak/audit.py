@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 from kt_cache.options import Options
 from kt_cache.stores import Store, open_store
-from tests.soak.board import Board, Figure
-from tests.soak.journal import Log, read
+from tests.soak.journal import read
 from tests.soak.model import Answer, Promise
 from tests.soak.values import decode
+from tests.soak.verdicts import Verdicts
 
 _AUDITOR = 63
 """The auditor's place on the board."""
@@ -114,10 +113,9 @@ def main(folder: Path) -> None:
     """Audit the store of a soak, and add what is wrong to its faults."""
     settings = json.loads((folder / "settings.json").read_text())
     store = open_store(Options.parse(settings["url"], settings["options"], default_name=""))
-    board, log = Board(folder / "board"), Log(folder / "faults.log")
+    verdicts = Verdicts(folder, _AUDITOR)
     for verdict, key, facts in audit(folder, store, Promise(**settings["promise"]).loses):
-        board.count(_AUDITOR, Figure.LOST if verdict == "lost" else Figure.WRONG)
-        log.note(verdict, "audit", _AUDITOR, key, facts, time.time())
+        verdicts.tell("audit", verdict, key, facts)
     store.clear()  # a server that runs anyway would keep it all
     store.close()
 

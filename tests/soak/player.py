@@ -12,11 +12,11 @@ from typing import Any, Final
 from kt_cache.stores import KEEP, AsyncStore
 from kt_core.errors import KTError, StoreFull
 from tests.soak.board import Board, Figure
-from tests.soak.journal import Log
 from tests.soak.ledger import Ledger, Planned
 from tests.soak.model import UNANSWERED, Promise, Unanswered
 from tests.soak.rival import Rival
 from tests.soak.values import decode, encode
+from tests.soak.verdicts import Verdicts
 
 Clock = Callable[[], float]
 
@@ -40,7 +40,7 @@ class Player:
         self._clock = clock
         self._random = random.Random(f"{seed}/{number}")
         self._board = Board(folder / "board")
-        self._faults = Log(folder / "faults.log")
+        self._verdicts = Verdicts(folder, number)
         self._ledger = Ledger(folder, number, KEYS + COUNTERS, promise, linger, clock)
         self._rival = Rival(store, number, folder, promise, self._random)
 
@@ -58,7 +58,7 @@ class Player:
                     break
                 time.sleep(0.1)
             else:
-                self._tell("get", "unreachable", key, None)
+                self._verdicts.tell("get", "unreachable", key, None)
 
     def _look(self, key: int) -> list[int | None]:
         return [self._read(key)]
@@ -77,12 +77,8 @@ class Player:
             self._board.count_failure(self._number, error)
             self._ledger.interrupted()
             return False
-        self._ledger.answered(answers, partial(self._tell, operation))
+        self._ledger.answered(answers, partial(self._verdicts.tell, operation))
         return True
-
-    def _tell(self, operation: str, verdict: str, key: int, facts: object) -> None:
-        self._board.count(self._number, Figure.LOST if verdict == "lost" else Figure.WRONG)
-        self._faults.note(verdict, operation, self._number, key, facts, time.time())
 
     def _name(self, key: int) -> bytes:
         return b"own:%d:%d" % (self._number, key)

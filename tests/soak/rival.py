@@ -15,6 +15,7 @@ from tests.soak.board import Board, Figure
 from tests.soak.journal import Log
 from tests.soak.model import UNANSWERED, Answer, Promise, Unanswered
 from tests.soak.values import decode, encode
+from tests.soak.verdicts import Verdicts
 
 _SHARED: Final = 3  # of each kind
 _LOCK: Final = LockOptions(timeout=5.0, blocking=False)
@@ -30,7 +31,7 @@ class Rival:
         self._random = dice
         self._board = Board(folder / "board")
         self._log = Log(folder / f"shared-{number}.log")
-        self._faults = Log(folder / "faults.log")
+        self._verdicts = Verdicts(folder, number)
         self._sums: dict[int, int] = {}
 
     def play(self, fresh: int) -> None:
@@ -54,17 +55,13 @@ class Rival:
         self._log.note(f"{kind} answered", key.decode(), detail, answer)
         return answer
 
-    def _tell(self, verdict: str, operation: str, key: bytes, facts: object) -> None:
-        self._board.count(self._number, Figure.LOST if verdict == "lost" else Figure.WRONG)
-        self._faults.note(verdict, operation, self._number, key.decode(), facts, time.time())
-
     def _sum(self, _: int) -> None:
         number, delta = self._random.randrange(_SHARED), self._random.randrange(1, 5)
         key = b"sum:%d" % number
         total = self._share("sum", key, delta, lambda: self._store.incr(key, delta, initial=0))
         if isinstance(total, int):
             if total < self._sums.get(number, 0) + delta and not self._promise.loses:
-                self._tell("lost", "incr", key, [total, self._sums[number], delta])
+                self._verdicts.tell("incr", "lost", key.decode(), [total, self._sums[number], delta])
             self._sums[number] = total
 
     def _race(self, fresh: int) -> None:
@@ -79,7 +76,7 @@ class Rival:
             return
         old = decode(key, before) or 0
         if old < 0:
-            self._tell("wrong", "get", key, repr(before)[:100])
+            self._verdicts.tell("get", "wrong", key.decode(), repr(before)[:100])
             return
         number = (old // 1024 + 1) * 1024 + self._number
         self._share("chain", key, number, lambda: self._store.compare_and_set(key, before, encode(key, number), None))

@@ -20,9 +20,9 @@ from kt_cache.stores import AsyncStore, open_store
 from kt_core.errors import KTError
 from tests.soak.board import Board, Figure
 from tests.soak.faulty import FAULTY
-from tests.soak.journal import Log
 from tests.soak.model import Promise
 from tests.soak.player import Player
+from tests.soak.verdicts import Verdicts
 
 FORKED: Final = 32
 """What the number of a fork's player is greater by than its parent's."""
@@ -87,8 +87,7 @@ class Worker:
                     return
                 children.clear()
                 if status:
-                    Log(self._folder / "faults.log").note("wrong", "fork", self._number, 0, status, time.time())
-                    self._board.count(2 * self._number, Figure.WRONG)
+                    Verdicts(self._folder, 2 * self._number).tell("fork", "wrong", 0, status)
             self._board.count(2 * self._number, Figure.FORKS)
             child = os.fork()
             if child:

@@ -38,6 +38,7 @@ from kt_core.errors import (
 from tests.aerospike.server import Cluster
 from tests.clock import Clock
 from tests.fix_aerospike import AEROSPIKE_KINDS, EXPIRING, Place
+from tests.fix_servers import PATIENCE
 from tests.processes import python
 from tests.stores.awaited import Awaited
 from tests.stores.capabilities import Culling
@@ -129,7 +130,7 @@ def clock(server: Server) -> Iterator[MovedClock | AgingClock]:
 @pytest.fixture(scope="module")
 def connected(server: Server) -> Iterator[Connected]:
     """Return a set of the server's."""
-    connected = Connected(options_at(server.place.url(SET), timeout=30))
+    connected = Connected(options_at(server.place.url(SET), timeout=PATIENCE))
     yield connected
     connected.close()
 

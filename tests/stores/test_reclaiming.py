@@ -15,7 +15,7 @@ from kt_cache.stores.tyrant import TyrantStore
 from kt_core.pool import PoolOptions
 from kt_core.tyrant import operations as ops
 from tests.clock import Clock
-from tests.fix_servers import TYRANT_KINDS, running
+from tests.fix_servers import PATIENCE, TYRANT_KINDS, running
 
 LISTS = OWN + b"expiry\0"
 
@@ -52,7 +52,7 @@ def host(request: pytest.FixtureRequest, kind: str, open_host: Callable[[str, bo
 @pytest.fixture
 def store(host: Host, clock: Clock) -> TyrantStore:
     """Return the store, to be the first one on the server."""
-    return TyrantStore(host, 30, clock=clock)
+    return TyrantStore(host, PATIENCE, clock=clock)
 
 
 def theirs(host: Host) -> list[bytes]:
@@ -167,7 +167,7 @@ def test_a_store_that_goes_on_where_another_ended(store: TyrantStore, host: Host
     store.set_many({b"%d" % number: b"v" for number in range(300)}, 10)
     clock.advance(300)
     store.set(b"ever", b"v", None)
-    other = TyrantStore(host, 30, clock=clock)
+    other = TyrantStore(host, PATIENCE, clock=clock)
     other.set(b"ever", b"v", None)
     other.set(b"ever", b"v", None)
     assert theirs(host) == [b"ever"]

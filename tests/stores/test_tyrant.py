@@ -30,7 +30,7 @@ from kt_core.pool import PoolOptions
 from kt_core.transport import Address
 from kt_core.tyrant import operations as ops
 from tests.clock import Clock
-from tests.fix_servers import TYRANT_KINDS, running
+from tests.fix_servers import PATIENCE, TYRANT_KINDS, running
 from tests.processes import python
 from tests.processes import running as beside
 from tests.stores.awaited import Awaited
@@ -96,7 +96,7 @@ def host(setup: Setup, start: START) -> Iterator[Host]:
 @pytest.fixture
 def plain(host: Host, clock: Clock) -> TyrantStore:
     """Return the store, empty."""
-    store = TyrantStore(host, 30, clock=clock)
+    store = TyrantStore(host, PATIENCE, clock=clock)
     store.clear()
     return store
 
@@ -120,7 +120,7 @@ class TestAwaitedTyrantStore(StoreContract, Culling):
 @pytest.mark.parametrize("kind", TYRANT_KINDS)
 @pytest.mark.parametrize("database", ["*", "+", "data.tch", "data.tcb"])
 def test_every_database_of_free_keys_will_do(start: START, kind: str, database: str) -> None:
-    store = TyrantStore(Host(PoolOptions(start(Setup(kind, database)))), 30)
+    store = TyrantStore(Host(PoolOptions(start(Setup(kind, database)))), PATIENCE)
     store.clear()
     assert store.set_many({b"a": b"1", b"b": 2, b"ab": b""}, 60) == []
     assert store.set_many({b"a": b"3"}, None) == []
@@ -134,7 +134,7 @@ def test_every_database_of_free_keys_will_do(start: START, kind: str, database: 
 @pytest.mark.parametrize("kind", TYRANT_KINDS)
 @pytest.mark.parametrize(("database", "type_name"), [("data.tcf", "fixed-length"), ("data.tct", "table")])
 def test_other_databases_are_refused(start: START, kind: str, database: str, type_name: str) -> None:
-    store = TyrantStore(Host(PoolOptions(start(Setup(kind, database)))), 30)
+    store = TyrantStore(Host(PoolOptions(start(Setup(kind, database)))), PATIENCE)
     with pytest.raises(Misconfigured, match=rf"of the type '{type_name}', which cannot be a cache: start it with '\*'"):
         store.get(b"k")
     with pytest.raises(Misconfigured):
@@ -146,7 +146,7 @@ def test_other_databases_are_refused(start: START, kind: str, database: str, typ
 def test_a_server_may_be_started_again_with_the_script_and_without(start: START, kind: str, clock: Clock) -> None:
     """The store finds out, the second time within a minute, and does the same by itself meanwhile."""
     with running(kind, "-ext", str(PATH), databases=["*"]) as address:
-        store = TyrantStore(Host(PoolOptions(address, check_after=0)), 30, clock=clock)
+        store = TyrantStore(Host(PoolOptions(address, check_after=0)), PATIENCE, clock=clock)
         assert store.incr(b"k", 1, initial=0) == 1
         store.close()
     with running(kind, address=address, databases=["*"]):
@@ -162,7 +162,7 @@ def test_a_server_may_be_started_again_with_the_script_and_without(start: START,
 def test_nobody_notices_that_a_server_was_started_again(kind: str) -> None:
     """A connection in the pool is broken then, and the first exchange of a change may be sent twice."""
     with running(kind, databases=["*"]) as address:
-        store = TyrantStore(Host(PoolOptions(address)), 30)
+        store = TyrantStore(Host(PoolOptions(address)), PATIENCE)
         assert store.incr(b"k", 1, initial=0) == 1
     with running(kind, address=address, databases=["*"]):
         assert store.incr(b"k", 1, initial=5) == 6
@@ -221,7 +221,7 @@ def test_no_exchange_is_one_too_many(
     setup: Setup, start: START, clock: Clock, operation: Callable[[TyrantStore], object], leased: int, scripted: int
 ) -> None:
     host = Counted(PoolOptions(start(setup)))
-    store = TyrantStore(host, 30, clock=clock)
+    store = TyrantStore(host, PATIENCE, clock=clock)
     store.clear()
     store.set_many({b"k": b"old", b"n": 1, b"m": 1}, 60)
     host.exchanges = 0
@@ -349,7 +349,7 @@ def test_with_the_script_and_without_it_at_a_time(plain: TyrantStore, host: Host
 
 def test_clocks_that_differ_by_hours_exclude_each_other(plain: TyrantStore, host: Host) -> None:
     def count(hours: int) -> list[int | None]:
-        store = TyrantStore(host, 30, clock=lambda: 1e9 + hours * 3600)
+        store = TyrantStore(host, PATIENCE, clock=lambda: 1e9 + hours * 3600)
         return [store.incr(b"k", 1, initial=0) for _ in range(30)]
 
     with ThreadPoolExecutor(4) as threads:
